@@ -1,0 +1,118 @@
+//! What a call asked for, and on whose account.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::{Body, KeyId, OrgId};
+
+/// What a call asked for: known as soon as its head and body were read, whoever serves it later.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The tenant; [`OrgId::HOME`] where no valid key came with the call.
+    pub org: OrgId,
+    /// The key that called.
+    pub key: Option<KeyId>,
+    /// The API as a wire format and an operation: `openai.chat`, `anthropic.messages`; `other` where it is not understood.
+    pub api: Cow<'static, str>,
+    /// The request's method.
+    pub method: Cow<'static, str>,
+    /// The request's path, without its query and without a key that stood in it.
+    pub path: String,
+    /// The model as the caller wrote it.
+    pub model: Option<String>,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// The other top-level fields of the request, but for the conversation itself.
+    pub parameters: Parameters,
+    /// Who caused it and what for.
+    pub attribution: Attribution,
+    /// The request's body as it came.
+    pub body: Body,
+    /// W3C trace id of the caller, 32 hex digits.
+    pub trace_id: Option<String>,
+    /// W3C span id of the caller, 16 hex digits.
+    pub parent_span_id: Option<String>,
+}
+
+/// Top-level fields of a request (`temperature`, `max_tokens`, `seed`, …) with their values as they stood in the JSON.
+/// The slices share the request's buffer, so nothing is copied while the call is under way.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters(SmallVec<[(Bytes, Bytes); 4]>);
+
+impl Parameters {
+    /// Adds a field: its name without quotes, its value as JSON text.
+    pub fn push(&mut self, name: Bytes, value: Bytes) {
+        self.0.push((name, value));
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The fields as one JSON object; fields whose value is no JSON are left out.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        let field = |(name, value): &(Bytes, Bytes)| {
+            let name: String = serde_json::from_slice(&[b"\"", &name[..], b"\""].concat()).ok()?;
+            Some((name, serde_json::from_slice(value).ok()?))
+        };
+        self.0.iter().filter_map(field).collect()
+    }
+}
+
+/// Who caused a call and what it belongs to, as told by headers and the body.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attribution {
+    /// The end user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The session that the call is a step of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionRef>,
+    /// The prompt that it was made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptRef>,
+    /// Free properties, in the order they came; a name stands once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<(String, String)>,
+}
+
+impl Attribution {
+    /// Sets a property; the last value of a name counts.
+    pub fn set_property(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        let (name, value) = (name.into(), value.into());
+        match self.properties.iter_mut().find(|(held, _)| *held == name) {
+            Some((_, held)) => *held = value,
+            None => self.properties.push((name, value)),
+        }
+    }
+}
+
+/// A step's place in a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRef {
+    /// Calls with the same id are one session.
+    pub id: String,
+    /// Where in the session's tree: `/plan/search`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What kind of session it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A prompt and its version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptRef {
+    /// The prompt's id.
+    pub id: String,
+    /// Its version, where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
