@@ -3,6 +3,8 @@
 use serde::Serialize;
 use tachograph_record::{KeyId, OrgId, Timestamp};
 
+use crate::StoreError;
+
 /// One API key: its hash and what may be shown of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyRow {
@@ -21,4 +23,10 @@ pub struct KeyRow {
     pub created_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+}
+
+impl KeyRow {
+    pub(crate) fn taken() -> StoreError {
+        StoreError::Failed("a key of this id or with this hash is there already".into())
+    }
 }

@@ -1,9 +1,123 @@
 //! Where rows live: one [`Store`] trait, SQLite as the embedded default and Postgres.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use tachograph_record::{
+//!     Asked, Attribution, Body, CostState, LogRecord, OrgId, Outcome, Parameters, Reading, RecordId, Timestamp, Timing,
+//! };
+//! use tachograph_store::{Filter, Search, open};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let data_dir = std::env::temp_dir().join(format!("tachograph-{}", RecordId::generate()));
+//!     let store = open("sqlite:", &data_dir).await?; // or postgres://user:password@host/database
+//!     store.migrate().await?;
+//!
+//!     // A batch may be sent again: what is there stays as it is.
+//!     let record = call("/v1/chat/completions", "alice");
+//!     assert_eq!(store.append(&[record.clone()]).await?, 1);
+//!     assert_eq!(store.append(&[record.clone()]).await?, 0);
+//!
+//!     let filter = Filter { user: Some("alice".into()), ..Filter::default() };
+//!     assert_eq!(store.totals(OrgId::HOME, &filter).await?.requests, 1);
+//!     let search = Search { org: OrgId::HOME, filter, before: None, after: None, limit: 50 };
+//!     let page = store.search(&search).await?;
+//!     assert_eq!(page.rows[0].path, "/v1/chat/completions");
+//!
+//!     let whole = store.fetch(OrgId::HOME, record.id).await?.ok_or("it was just appended")?;
+//!     assert_eq!(whole.request, "{}");
+//!
+//!     store.close().await?;
+//!     std::fs::remove_dir_all(data_dir)?;
+//!     Ok(())
+//! }
+//!
+//! fn call(path: &str, user: &str) -> LogRecord {
+//!     let asked = Asked {
+//!         org: OrgId::HOME,
+//!         key: None,
+//!         api: "openai.chat".into(),
+//!         method: "POST".into(),
+//!         path: path.into(),
+//!         model: Some("gpt-4o".into()),
+//!         stream: false,
+//!         parameters: Parameters::default(),
+//!         attribution: Attribution { user: Some(user.into()), ..Attribution::default() },
+//!         body: Body::capture(&Bytes::from_static(b"{}"), 4 << 20),
+//!         trace_id: None,
+//!         parent_span_id: None,
+//!     };
+//!     let received_at = Timestamp::now();
+//!     LogRecord {
+//!         id: RecordId::generate(),
+//!         asked,
+//!         provider: Some("openai".into()),
+//!         provider_model: None,
+//!         attempts: Vec::new(),
+//!         status: Some(200),
+//!         outcome: Outcome::Complete,
+//!         error: None,
+//!         timing: Timing {
+//!             received_at,
+//!             upstream_sent_us: Some(90),
+//!             first_byte_us: None,
+//!             first_token_us: None,
+//!             end_us: 700_000,
+//!         },
+//!         reading: Reading::default(),
+//!         cost: CostState::NoUsage,
+//!         response: Body::default(),
+//!     }
+//! }
+//! ```
+//!
+//! # What is kept
+//!
+//! [`Row::from`] a record, and [`StoredRecord::from`] it with its bodies, is what every backend gives back, to the last
+//! bit. An id is unique within its organisation: two tenants that bring the same id have a row each.
+//!
+//! # Schema
+//!
+//! The same tables and columns on every backend, made by migrations of the same numbers. Times are µs since the epoch and
+//! tokens are counts, in 64-bit integers; ids are UUIDs (16 bytes in SQLite), version 7 and so in the order of time.
+//!
+//! | table | a row is | found by |
+//! | --- | --- | --- |
+//! | `requests` | one call, without bodies | `(org_id, id)`, `(org_id, received_at, id)`; session, user; properties (Postgres) |
+//! | `bodies` | what was kept of one side's body, `zstd` or `raw`, with its length | `(org_id, id, side)` |
+//! | `keys` | an API key's hash | `id`, `hash` |
+//! | `organisations` | a tenant; the first is [`OrgId::HOME`] | `id` |
+//!
+//! What lists and filters need is a column; what only the page of one call shows is JSON text (`usage`, `cost`, `attempts`,
+//! `parameters`); `properties` is a JSON object (jsonb in Postgres), with the names' order beside it.
+//!
+//! - *Money.* `cost_nano` and `cost_rest` are nano-dollars and the atto-dollars left over, which sum exactly anywhere. A
+//!   cost beyond ±9.2 × 10⁹ USD stands in `cost_outsize` as a decimal instead, and is in the totals all the same.
+//! - *Counts.* A token total beyond `i64::MAX` is written as that; the usage read back is exact.
+//! - *Text.* U+0000, which Postgres does not take, is stored as U+001A `0`, and U+001A as U+001A `1`; both come back as they
+//!   were, and filters find them.
+//!
+//! # Adding a backend
+//!
+//! One that speaks SQL through sqlx: a folder beside `sqlite/` and `postgres/` with the same files. `dialect.rs` says where
+//! its SQL differs and how its answers are read, `insert.rs` how many rows are written at once, `error.rs` which of its
+//! errors may pass, `migrations/` its tables, and `mod.rs` implements [`Store`] with the statements of `sql.rs`. Then it
+//! gets a line in `location.rs` and in [`open`]. Any other: implement [`Store`] with [`Row::from`]. Either way add it to
+//! `tests/conformance/backend.rs`: every test there asks all backends for equal answers.
 
+mod batch;
 mod error;
 mod key;
+mod location;
+mod migrate;
+mod packing;
+mod postgres;
 mod row;
 mod search;
+mod sql;
+mod sqlite;
+mod tables;
+mod text;
 
 pub use error::StoreError;
 pub use key::KeyRow;
@@ -11,9 +125,13 @@ pub use row::{Row, StoredBody, StoredRecord};
 pub use search::{BadCursor, Cursor, Filter, Page, Search, Totals};
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use location::Location;
+use postgres::PostgresStore;
+use sqlite::SqliteStore;
 use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
 
 /// A boxed future: the store is off the hot path, and this keeps the trait object-safe.
@@ -50,10 +168,21 @@ pub trait Store: Send + Sync + 'static {
     fn close(&self) -> StoreFuture<'_, ()>;
 }
 
-/// Opens the store that a URL names: `sqlite:` (in `data_dir`), `sqlite:<path>` or `postgres://…`.
+/// Opens the store that a URL names, without changing its schema: call [`Store::migrate`] next.
+///
+/// - `sqlite:`: the file `tachograph.db` in `data_dir`. It is made with rights for its owner only, and so is its directory
+///   where it is missing. Several processes may use one file at the same time.
+/// - `sqlite:<path>`: this file; a relative path starts at the current directory.
+/// - `sqlite::memory:`: this process's memory, for tests.
+/// - `postgres://…` or `postgresql://…`: a server, with the parameters of libpq's URLs.
 ///
 /// # Errors
-/// Where the URL names no store that is known here, or the store cannot be reached.
-pub async fn open(_url: &str, _data_dir: &std::path::Path) -> Result<Arc<dyn Store>, StoreError> {
-    Err(StoreError::UnknownUrl(String::new()))
+/// [`StoreError::UnknownUrl`] where the URL names no store that is known here; the message does not repeat it.
+/// [`StoreError::Unreachable`] where the file cannot be made or the server does not let us in.
+pub async fn open(url: &str, data_dir: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match Location::read(url, data_dir)? {
+        Location::SqliteFile(path) => Arc::new(SqliteStore::open_file(&path).await?),
+        Location::SqliteMemory => Arc::new(SqliteStore::open_memory().await?),
+        Location::Postgres(options) => Arc::new(PostgresStore::open(*options).await?),
+    })
 }

@@ -4,10 +4,15 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tachograph_record::{
-    Attempt, Attribution, BodyState, CostState, KeyId, Money, OrgId, Outcome, RecordId, RecordedError, Timing, Usage,
+    Attempt, Attribution, Body, BodyState, CostState, KeyId, LogRecord, Money, OrgId, Outcome, RecordId, RecordedError,
+    Timing, Usage,
 };
 
 /// One call without its bodies, as in a list.
+///
+/// `Row::from(&record)` says what a store keeps of a [`LogRecord`], and every backend gives back exactly that. It differs
+/// from the record in two things only, both out of reach of a real call: clocks and lengths beyond `i64::MAX` are that,
+/// and of two properties of one name the first keeps its place and the last its value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// The call's id.
@@ -73,6 +78,69 @@ pub struct StoredBody {
     pub state: BodyState,
 }
 
+impl From<&Body> for StoredBody {
+    fn from(body: &Body) -> Self {
+        Self { len: clamped(body.len()), state: body.state() }
+    }
+}
+
+impl From<&LogRecord> for Row {
+    fn from(record: &LogRecord) -> Self {
+        let asked = &record.asked;
+        Self {
+            id: record.id,
+            org: asked.org,
+            key: asked.key,
+            api: asked.api.clone().into_owned(),
+            method: asked.method.clone().into_owned(),
+            path: asked.path.clone(),
+            model: record.model().map(Into::into),
+            requested_model: asked.model.clone(),
+            provider: record.provider.as_deref().map(Into::into),
+            stream: asked.stream,
+            parameters: asked.parameters.to_json(),
+            attribution: with_unique_properties(&asked.attribution),
+            attempts: record.attempts.clone(),
+            status: record.status,
+            outcome: record.outcome,
+            error: record.error.clone(),
+            finish_reason: record.reading.finish_reason.map(|reason| reason.code().into()),
+            service_tier: record.reading.service_tier.clone(),
+            timing: within_i64(&record.timing),
+            usage: record.reading.usage.known().cloned(),
+            cost: record.cost.clone(),
+            provider_cost: record.reading.provider_cost,
+            trace_id: asked.trace_id.clone(),
+            parent_span_id: asked.parent_span_id.clone(),
+            request_body: StoredBody::from(&asked.body),
+            response_body: StoredBody::from(&record.response),
+        }
+    }
+}
+
+fn with_unique_properties(told: &Attribution) -> Attribution {
+    let mut held = Attribution { properties: Vec::with_capacity(told.properties.len()), ..told.clone() };
+    for (name, value) in &told.properties {
+        held.set_property(name.as_str(), value.as_str());
+    }
+    held
+}
+
+fn within_i64(timing: &Timing) -> Timing {
+    Timing {
+        received_at: timing.received_at,
+        upstream_sent_us: timing.upstream_sent_us.map(clamped),
+        first_byte_us: timing.first_byte_us.map(clamped),
+        first_token_us: timing.first_token_us.map(clamped),
+        end_us: clamped(timing.end_us),
+    }
+}
+
+/// What a signed 64-bit column can hold of a count.
+pub(crate) fn clamped(count: u64) -> u64 {
+    count.min(i64::MAX.unsigned_abs())
+}
+
 /// One call with its bodies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredRecord {
@@ -82,4 +150,10 @@ pub struct StoredRecord {
     pub request: Bytes,
     /// What was kept of the answer's body.
     pub response: Bytes,
+}
+
+impl From<&LogRecord> for StoredRecord {
+    fn from(record: &LogRecord) -> Self {
+        Self { row: Row::from(record), request: record.asked.body.bytes(), response: record.response.bytes() }
+    }
 }

@@ -9,6 +9,8 @@ use tachograph_record::{Money, OrgId, Outcome, RecordId, Timestamp};
 use crate::Row;
 
 /// A question for rows: always within one organisation, always bounded.
+///
+/// Rows come newest first; after a cursor, oldest first. With both cursors, the rows between them, oldest first.
 #[derive(Clone, Debug)]
 pub struct Search {
     /// The tenant.
@@ -19,7 +21,7 @@ pub struct Search {
     pub before: Option<Cursor>,
     /// Only rows newer than this one, the oldest of them first: a live tail.
     pub after: Option<Cursor>,
-    /// At most so many rows (1 ..= 1,000).
+    /// At most so many rows; 0 counts as 1, and more than 1,000 as 1,000.
     pub limit: u32,
 }
 
@@ -43,7 +45,7 @@ pub struct Filter {
     pub outcome: Option<Outcome>,
     /// The HTTP status.
     pub status: Option<u16>,
-    /// A property's name and value.
+    /// A property's name and value, both exactly.
     pub property: Option<(String, String)>,
 }
 
@@ -90,21 +92,22 @@ impl FromStr for Cursor {
 pub struct Page {
     /// The rows.
     pub rows: Vec<Row>,
-    /// The cursor of the last row, where there may be more behind it.
+    /// The cursor of the last row, where there may be more behind it: in a page of the past only if there are more, in a
+    /// live tail whenever there was a row, since newer ones may come. An empty page has none; ask with the same cursor again.
     pub next: Option<Cursor>,
 }
 
-/// Exact sums.
+/// Exact sums: of costs to the last atto-dollar, however large or many. Beyond ±1.7 × 10²⁰ USD in all, asking fails.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// Rows.
     pub requests: u64,
     /// The sum of all known costs.
     pub cost: Money,
-    /// Rows that used something whose cost is not known.
+    /// Rows that used something whose cost is not known: there is no price for the model, or the usage is invalid.
     pub unpriced: u64,
-    /// Input tokens, cached ones included.
+    /// Input tokens, cached ones included. A single row counts up to `i64::MAX`; the sum ends at `u64::MAX`.
     pub input_tokens: u64,
-    /// Output tokens, reasoning included.
+    /// Output tokens, reasoning included; with the same limits.
     pub output_tokens: u64,
 }

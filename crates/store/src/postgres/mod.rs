@@ -1,0 +1,154 @@
+//! The store for production: a Postgres server, of version 13 or later.
+//!
+//! Writes and reads have pools of their own, so that neither starves the other. Reads are read-only and end after
+//! [`READ`], at the server too. A server that is frozen or cut off says nothing at all, so every call has a time limit
+//! here as well.
+
+mod dialect;
+mod error;
+mod insert;
+
+use std::future::Future;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, Postgres};
+use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
+
+use self::error::{passes, sort};
+use crate::batch::Batch;
+use crate::migrate::{self, Step};
+use crate::tables::{BODIES, KEYS, REQUESTS, read_key};
+use crate::{Filter, KeyRow, Page, Search, Store, StoreError, StoreFuture, StoredRecord, Totals, sql};
+
+pub(crate) const STEPS: &[Step] = &[(1, "requests", include_str!("migrations/0001_requests.sql"))];
+
+/// How long to wait for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a read may take.
+const READ: Duration = Duration::from_secs(30);
+/// How long a write may take, all its statements together.
+const WRITE: Duration = Duration::from_secs(120);
+const WRITERS: u32 = 4;
+const READERS: u32 = 8;
+
+/// The same limit for the server, which would otherwise go on after we gave up.
+const READ_SESSION: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'";
+
+/// A Postgres database. Without `Debug`, which would show the password.
+pub(crate) struct PostgresStore {
+    options: PgConnectOptions,
+    writers: PgPool,
+    readers: PgPool,
+}
+
+impl PostgresStore {
+    /// Connects once, to say at once why that does not work; a pool would only say that it took too long.
+    pub(crate) async fn open(options: PgConnectOptions) -> Result<Self, StoreError> {
+        let named = options.get_application_name().is_some();
+        let options = if named { options } else { options.application_name("tachograph") };
+        let options = options.disable_statement_logging();
+        let first = within(CONNECT, options.connect()).await?;
+        let _ = first.close().await;
+        let writers = pool(WRITERS).connect_lazy_with(options.clone());
+        let readers = pool(READERS)
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(READ_SESSION).execute(connection).await.map(drop) })
+            })
+            .connect_lazy_with(options.clone());
+        tracing::info!("opened the Postgres store");
+        Ok(Self { options, writers, readers })
+    }
+
+    async fn run_migrations(&self) -> Result<(), StoreError> {
+        // A connection of its own: sqlx's lock, for which a second process waits, ends with it whatever happens.
+        let mut connection = within(CONNECT, self.options.connect()).await?;
+        let done = migrate::migrator(STEPS).run_direct(None, &mut connection, false).await;
+        let _ = connection.close().await;
+        done.map_err(|error| migrate::sort(&error, passes))
+    }
+
+    async fn append_batch(&self, batch: Batch) -> Result<usize, StoreError> {
+        let mut transaction = self.writers.begin().await.map_err(sort)?;
+        let new = insert::insert(&mut transaction, &REQUESTS, &batch.entries).await?;
+        insert::insert(&mut transaction, &BODIES, &batch.bodies_of(&new)).await?;
+        transaction.commit().await.map_err(sort)?;
+        Ok(new.len())
+    }
+}
+
+fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT)
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done.map_err(sort),
+        Err(_) => Err(StoreError::Unreachable(format!("no answer within {limit:?}"))),
+    }
+}
+
+impl Store for PostgresStore {
+    fn migrate(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.run_migrations())
+    }
+
+    fn append<'a>(&'a self, batch: &'a [LogRecord]) -> StoreFuture<'a, usize> {
+        Box::pin(async move {
+            let batch = Batch::prepare(batch).await?;
+            let done = tokio::time::timeout(WRITE, self.append_batch(batch)).await;
+            done.unwrap_or_else(|_| Err(StoreError::Unreachable(format!("no answer within {WRITE:?}"))))
+        })
+    }
+
+    fn search<'a>(&'a self, search: &'a Search) -> StoreFuture<'a, Page> {
+        Box::pin(async move {
+            let rows = within(READ, sql::page::<Postgres>(search).build().fetch_all(&self.readers)).await?;
+            sql::read_page(search, &rows)
+        })
+    }
+
+    fn fetch(&self, org: OrgId, id: RecordId) -> StoreFuture<'_, Option<StoredRecord>> {
+        Box::pin(async move {
+            let row = within(READ, sql::record::<Postgres>(org, id).build().fetch_optional(&self.readers)).await?;
+            sql::read_record(row).await
+        })
+    }
+
+    fn totals<'a>(&'a self, org: OrgId, filter: &'a Filter) -> StoreFuture<'a, Totals> {
+        Box::pin(async move {
+            let row = within(READ, sql::totals::<Postgres>(org, filter).build().fetch_one(&self.readers)).await?;
+            sql::read_totals(&row)
+        })
+    }
+
+    fn insert_key<'a>(&'a self, key: &'a KeyRow) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let mut connection = within(CONNECT, self.writers.acquire()).await?;
+            let new = insert::insert(&mut connection, &KEYS, std::slice::from_ref(key)).await?;
+            if new.is_empty() { Err(KeyRow::taken()) } else { Ok(()) }
+        })
+    }
+
+    fn keys(&self) -> StoreFuture<'_, Vec<KeyRow>> {
+        Box::pin(async move {
+            let rows = within(READ, sql::keys::<Postgres>().build().fetch_all(&self.readers)).await?;
+            rows.iter().map(read_key).collect()
+        })
+    }
+
+    fn revoke_key(&self, key: KeyId, at: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let done = within(READ, sql::revoke_key::<Postgres>(key, at).build().execute(&self.writers)).await?;
+            Ok(done.rows_affected() > 0)
+        })
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            self.readers.close().await;
+            self.writers.close().await;
+            Ok(())
+        })
+    }
+}

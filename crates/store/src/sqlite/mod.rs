@@ -1,0 +1,196 @@
+//! The embedded store: one file, no server.
+//!
+//! The file is in WAL mode, so readers and the one writer do not wait for each other, within a process or among several.
+//! All writes go through one connection, in transactions that take the write lock at their beginning (`BEGIN IMMEDIATE`):
+//! a transaction that read first and wanted to write later could only fail. `synchronous=NORMAL`: a commit survives the
+//! death of the process at once, and that of the machine from the next checkpoint on; the file is whole in either case.
+
+mod dialect;
+mod error;
+mod insert;
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Sqlite, Transaction};
+use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
+
+use self::error::{is_busy, passes, sort};
+use crate::batch::Batch;
+use crate::migrate::{self, Step};
+use crate::tables::{BODIES, KEYS, REQUESTS, read_key};
+use crate::{Filter, KeyRow, Page, Search, Store, StoreError, StoreFuture, StoredRecord, Totals, sql};
+
+pub(crate) const STEPS: &[Step] = &[(1, "requests", include_str!("migrations/0001_requests.sql"))];
+
+/// How long to wait for another process's write lock.
+const BUSY: Duration = Duration::from_secs(10);
+/// How long to wait for a connection of our own.
+const ACQUIRE: Duration = Duration::from_secs(30);
+const READERS: u32 = 4;
+
+/// A SQLite file, or this process's memory.
+pub(crate) struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens a file, and makes it and its directory where they are missing. What others on the machine may see of the file
+    /// is nothing: it holds prompts.
+    pub(crate) async fn open_file(path: &Path) -> Result<Self, StoreError> {
+        make(path).map_err(|why| StoreError::Unreachable(format!("{}: {why}", path.display())))?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(BUSY)
+            // Lets space that retention frees go back to the disk; it can only be chosen before the first table.
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .pragma("journal_size_limit", "67108864")
+            .disable_statement_logging();
+        let writer = connect_writer(options).await?;
+        let reading = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(BUSY)
+            .pragma("query_only", "ON")
+            .disable_statement_logging();
+        let readers = pool(READERS).connect_lazy_with(reading);
+        tracing::info!(path = %path.display(), "opened the SQLite store");
+        Ok(Self { writer, readers })
+    }
+
+    /// A store that is gone when it is closed: one connection, which holds it.
+    pub(crate) async fn open_memory() -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(sort)?.disable_statement_logging();
+        let only = pool(1).connect_with(options).await.map_err(sort)?;
+        Ok(Self { writer: only.clone(), readers: only })
+    }
+
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(sort)
+    }
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// SQLite gives its `-wal` and `-shm` files the rights of the file itself.
+fn make(path: &Path) -> std::io::Result<()> {
+    let (mut directory, mut file) = (DirBuilder::new(), OpenOptions::new());
+    directory.recursive(true);
+    file.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::DirBuilderExt::mode(&mut directory, 0o700);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        directory.create(parent)?;
+    }
+    file.open(path).map(drop)
+}
+
+/// SQLite does not wait, but says "busy" at once, where two connections turn a new file to WAL mode at the same moment.
+async fn connect_writer(options: SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
+    let started = std::time::Instant::now();
+    loop {
+        match pool(1).connect_with(options.clone()).await {
+            Ok(pool) => return Ok(pool),
+            Err(error) if is_busy(&error) && started.elapsed() < BUSY => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => return Err(sort(error)),
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn migrate(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            // One transaction around all steps: a second process waits here, and finds them done.
+            let mut transaction = self.write().await?;
+            let migrator = migrate::migrator(STEPS);
+            let done = migrator.run_direct(None, &mut *transaction, false).await;
+            done.map_err(|error| migrate::sort(&error, passes))?;
+            transaction.commit().await.map_err(sort)
+        })
+    }
+
+    fn append<'a>(&'a self, batch: &'a [LogRecord]) -> StoreFuture<'a, usize> {
+        Box::pin(async move {
+            let batch = Batch::prepare(batch).await?;
+            let mut transaction = self.write().await?;
+            let new = insert::insert(&mut transaction, &REQUESTS, &batch.entries).await?;
+            insert::insert(&mut transaction, &BODIES, &batch.bodies_of(&new)).await?;
+            transaction.commit().await.map_err(sort)?;
+            Ok(new.len())
+        })
+    }
+
+    fn search<'a>(&'a self, search: &'a Search) -> StoreFuture<'a, Page> {
+        Box::pin(async move {
+            let rows = sql::page::<Sqlite>(search).build().fetch_all(&self.readers).await.map_err(sort)?;
+            sql::read_page(search, &rows)
+        })
+    }
+
+    fn fetch(&self, org: OrgId, id: RecordId) -> StoreFuture<'_, Option<StoredRecord>> {
+        Box::pin(async move {
+            let row = sql::record::<Sqlite>(org, id).build().fetch_optional(&self.readers).await.map_err(sort)?;
+            sql::read_record(row).await
+        })
+    }
+
+    fn totals<'a>(&'a self, org: OrgId, filter: &'a Filter) -> StoreFuture<'a, Totals> {
+        Box::pin(async move {
+            let row = sql::totals::<Sqlite>(org, filter).build().fetch_one(&self.readers).await.map_err(sort)?;
+            sql::read_totals(&row)
+        })
+    }
+
+    fn insert_key<'a>(&'a self, key: &'a KeyRow) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let mut transaction = self.write().await?;
+            let new = insert::insert(&mut transaction, &KEYS, std::slice::from_ref(key)).await?;
+            transaction.commit().await.map_err(sort)?;
+            if new.is_empty() { Err(KeyRow::taken()) } else { Ok(()) }
+        })
+    }
+
+    fn keys(&self) -> StoreFuture<'_, Vec<KeyRow>> {
+        Box::pin(async move {
+            let rows = sql::keys::<Sqlite>().build().fetch_all(&self.readers).await.map_err(sort)?;
+            rows.iter().map(read_key).collect()
+        })
+    }
+
+    fn revoke_key(&self, key: KeyId, at: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let mut transaction = self.write().await?;
+            let done = sql::revoke_key::<Sqlite>(key, at).build().execute(&mut *transaction).await.map_err(sort)?;
+            transaction.commit().await.map_err(sort)?;
+            Ok(done.rows_affected() > 0)
+        })
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            // The writer last: the last connection to close folds the WAL into the file.
+            self.readers.close().await;
+            self.writer.close().await;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,287 @@
+//! Rows: one for each call.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value as Json};
+use tachograph_record::{
+    Attribution, BodyState, CostState, LogRecord, Money, PromptRef, RecordedError, SessionRef, Timestamp, Timing, Usage,
+};
+use uuid::Uuid;
+
+use super::{Column, Source, Table, Value};
+use crate::row::clamped;
+use crate::{Row, StoreError, StoredBody, text};
+
+/// A row with those of its parts that are stored as text already written.
+pub(crate) struct Entry {
+    row: Row,
+    cost_columns: Option<(i64, i64)>,
+    cost_outsize: Option<String>,
+    provider_cost: Option<String>,
+    usage: Option<String>,
+    cost: Option<String>,
+    attempts: Option<String>,
+    parameters: Option<String>,
+    properties: Option<String>,
+    property_order: Option<String>,
+}
+
+impl Entry {
+    pub(crate) fn new(record: &LogRecord) -> Result<Self, StoreError> {
+        let row = Row::from(record);
+        let total = row.cost.total();
+        let cost_columns = total.and_then(Money::to_columns);
+        let needs_no_text = matches!(row.cost, CostState::UnknownModel | CostState::NoUsage);
+        let (properties, property_order) = write_properties(&row.attribution.properties)?;
+        Ok(Self {
+            cost_columns,
+            cost_outsize: total.filter(|_| cost_columns.is_none()).map(|total| total.to_string()),
+            provider_cost: row.provider_cost.map(|cost| cost.to_string()),
+            usage: row.usage.as_ref().map(json).transpose()?,
+            cost: if needs_no_text { None } else { Some(json(&row.cost)?) },
+            attempts: some_unless(row.attempts.is_empty(), || json(&row.attempts))?,
+            parameters: some_unless(row.parameters.is_empty(), || json(&row.parameters))?,
+            properties,
+            property_order,
+            row,
+        })
+    }
+
+    fn tokens(&self, count: fn(&Usage) -> u64) -> Option<i64> {
+        self.row.usage.as_ref().map(|usage| int(count(usage)))
+    }
+
+    fn session(&self) -> Option<&SessionRef> {
+        self.row.attribution.session.as_ref()
+    }
+
+    fn prompt(&self) -> Option<&PromptRef> {
+        self.row.attribution.prompt.as_ref()
+    }
+
+    fn weight(&self) -> usize {
+        let texts = [&self.usage, &self.cost, &self.attempts, &self.parameters, &self.properties, &self.property_order];
+        let error = self.row.error.as_ref().map_or(0, |error| error.message.len());
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        512 + texts + error + self.row.path.len()
+    }
+}
+
+/// The columns. Counts beyond `i64::MAX` are written as that; the exact ones are in the texts.
+pub(crate) const REQUESTS: Table<Entry> = Table {
+    name: "requests",
+    columns: &[
+        Column { name: "org_id", value: Value::Id(|e| Some(e.row.org.uuid())) },
+        Column { name: "id", value: Value::Id(|e| Some(e.row.id.uuid())) },
+        Column { name: "received_at", value: Value::Int(|e| Some(e.row.timing.received_at.micros())) },
+        Column { name: "key_id", value: Value::Id(|e| e.row.key.map(|key| key.uuid())) },
+        Column { name: "api", value: Value::Text(|e| Some(&e.row.api)) },
+        Column { name: "method", value: Value::Text(|e| Some(&e.row.method)) },
+        Column { name: "path", value: Value::Text(|e| Some(&e.row.path)) },
+        Column { name: "model", value: Value::Text(|e| e.row.model.as_deref()) },
+        Column { name: "requested_model", value: Value::Text(|e| e.row.requested_model.as_deref()) },
+        Column { name: "provider", value: Value::Text(|e| e.row.provider.as_deref()) },
+        Column { name: "stream", value: Value::Flag(|e| e.row.stream) },
+        Column { name: "status", value: Value::Int(|e| e.row.status.map(Into::into)) },
+        Column { name: "outcome", value: Value::Text(|e| Some(e.row.outcome.code())) },
+        Column { name: "user_id", value: Value::Text(|e| e.row.attribution.user.as_deref()) },
+        Column { name: "session_id", value: Value::Text(|e| e.session().map(|session| &*session.id)) },
+        Column { name: "session_path", value: Value::Text(|e| e.session()?.path.as_deref()) },
+        Column { name: "session_name", value: Value::Text(|e| e.session()?.name.as_deref()) },
+        Column { name: "prompt_id", value: Value::Text(|e| e.prompt().map(|prompt| &*prompt.id)) },
+        Column { name: "prompt_version", value: Value::Text(|e| e.prompt()?.version.as_deref()) },
+        Column { name: "upstream_sent_us", value: Value::Int(|e| e.row.timing.upstream_sent_us.map(int)) },
+        Column { name: "first_byte_us", value: Value::Int(|e| e.row.timing.first_byte_us.map(int)) },
+        Column { name: "first_token_us", value: Value::Int(|e| e.row.timing.first_token_us.map(int)) },
+        Column { name: "end_us", value: Value::Int(|e| Some(int(e.row.timing.end_us))) },
+        Column { name: "input_tokens", value: Value::Int(|e| e.tokens(Usage::input_total)) },
+        Column { name: "cache_read_tokens", value: Value::Int(|e| e.tokens(Usage::cache_read_total)) },
+        Column { name: "cache_write_tokens", value: Value::Int(|e| e.tokens(Usage::cache_write_total)) },
+        Column { name: "output_tokens", value: Value::Int(|e| e.tokens(Usage::output_total)) },
+        Column { name: "reasoning_tokens", value: Value::Int(|e| e.tokens(Usage::reasoning_total)) },
+        Column { name: "cost_state", value: Value::Text(|e| Some(e.row.cost.code())) },
+        Column { name: "cost_nano", value: Value::Int(|e| e.cost_columns.map(|(nano, _)| nano)) },
+        Column { name: "cost_rest", value: Value::Int(|e| e.cost_columns.map(|(_, rest)| rest)) },
+        Column { name: "cost_outsize", value: Value::Text(|e| e.cost_outsize.as_deref()) },
+        Column { name: "provider_cost", value: Value::Text(|e| e.provider_cost.as_deref()) },
+        Column { name: "finish_reason", value: Value::Text(|e| e.row.finish_reason.as_deref()) },
+        Column { name: "service_tier", value: Value::Text(|e| e.row.service_tier.as_deref()) },
+        Column { name: "error_kind", value: Value::Text(|e| e.row.error.as_ref().map(|error| &*error.kind)) },
+        Column { name: "error_code", value: Value::Text(|e| e.row.error.as_ref()?.code.as_deref()) },
+        Column { name: "error_message", value: Value::Text(|e| e.row.error.as_ref().map(|error| &*error.message)) },
+        Column { name: "trace_id", value: Value::Text(|e| e.row.trace_id.as_deref()) },
+        Column { name: "parent_span_id", value: Value::Text(|e| e.row.parent_span_id.as_deref()) },
+        Column { name: "request_len", value: Value::Int(|e| Some(int(e.row.request_body.len))) },
+        Column { name: "request_state", value: Value::Text(|e| Some(state_code(e.row.request_body.state))) },
+        Column { name: "response_len", value: Value::Int(|e| Some(int(e.row.response_body.len))) },
+        Column { name: "response_state", value: Value::Text(|e| Some(state_code(e.row.response_body.state))) },
+        Column { name: "usage", value: Value::Text(|e| e.usage.as_deref()) },
+        Column { name: "cost", value: Value::Text(|e| e.cost.as_deref()) },
+        Column { name: "attempts", value: Value::Text(|e| e.attempts.as_deref()) },
+        Column { name: "parameters", value: Value::Text(|e| e.parameters.as_deref()) },
+        Column { name: "properties", value: Value::Object(|e| e.properties.as_deref()) },
+        Column { name: "property_order", value: Value::Text(|e| e.property_order.as_deref()) },
+    ],
+    weight: Entry::weight,
+};
+
+pub(crate) fn read_row(source: &impl Source) -> Result<Row, StoreError> {
+    let id: Uuid = source.some_id("id")?;
+    let row = || -> Result<Row, StoreError> {
+        Ok(Row {
+            id: id.into(),
+            org: source.some_id("org_id")?.into(),
+            key: source.id("key_id")?.map(Into::into),
+            api: source.some_text("api")?,
+            method: source.some_text("method")?,
+            path: source.some_text("path")?,
+            model: source.text("model")?,
+            requested_model: source.text("requested_model")?,
+            provider: source.text("provider")?,
+            stream: source.flag("stream")?,
+            parameters: source.text("parameters")?.map(|text| read_parameters(&text)).transpose()?.unwrap_or_default(),
+            attribution: read_attribution(source)?,
+            attempts: read_json(source, "attempts")?.unwrap_or_default(),
+            status: source.int("status")?.map(|status| read_number("status", status)).transpose()?,
+            outcome: read_code("outcome", &source.some_text("outcome")?)?,
+            error: read_error(source)?,
+            finish_reason: source.text("finish_reason")?,
+            service_tier: source.text("service_tier")?,
+            timing: read_timing(source)?,
+            usage: read_json(source, "usage")?,
+            cost: read_cost(source)?,
+            provider_cost: source.text("provider_cost")?.map(|text| read_code("provider_cost", &text)).transpose()?,
+            trace_id: source.text("trace_id")?,
+            parent_span_id: source.text("parent_span_id")?,
+            request_body: read_stored_body(source, "request_len", "request_state")?,
+            response_body: read_stored_body(source, "response_len", "response_state")?,
+        })
+    };
+    row().map_err(|error| StoreError::Failed(format!("row {id}: {error}")))
+}
+
+fn int(count: u64) -> i64 {
+    clamped(count).cast_signed()
+}
+
+fn json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|why| StoreError::Failed(format!("a row cannot be written: {why}")))
+}
+
+fn some_unless(empty: bool, write: impl FnOnce() -> Result<String, StoreError>) -> Result<Option<String>, StoreError> {
+    if empty { Ok(None) } else { write().map(Some) }
+}
+
+const STATES: [(BodyState, &str); 4] = [
+    (BodyState::Empty, "empty"),
+    (BodyState::Whole, "whole"),
+    (BodyState::Truncated, "truncated"),
+    (BodyState::Omitted, "omitted"),
+];
+
+fn state_code(state: BodyState) -> &'static str {
+    STATES.iter().find(|(held, _)| *held == state).map_or("empty", |(_, code)| code)
+}
+
+fn read_stored_body(source: &impl Source, len: &str, state: &str) -> Result<StoredBody, StoreError> {
+    let code = source.some_text(state)?;
+    let known = STATES.iter().find(|(_, held)| *held == code);
+    let &(known, _) = known.ok_or_else(|| StoreError::unreadable(state, "an unknown state"))?;
+    Ok(StoredBody { len: source.some_count(len)?, state: known })
+}
+
+fn read_number<T: TryFrom<i64, Error: fmt::Display>>(column: &str, number: i64) -> Result<T, StoreError> {
+    T::try_from(number).map_err(|why| StoreError::unreadable(column, why))
+}
+
+fn read_code<T: std::str::FromStr<Err: fmt::Display>>(column: &str, code: &str) -> Result<T, StoreError> {
+    code.parse().map_err(|why| StoreError::unreadable(column, why))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(source: &impl Source, column: &str) -> Result<Option<T>, StoreError> {
+    let value = source.text(column)?.map(|text| serde_json::from_str(&text)).transpose();
+    value.map_err(|why| StoreError::unreadable(column, why))
+}
+
+fn read_timing(source: &impl Source) -> Result<Timing, StoreError> {
+    Ok(Timing {
+        received_at: Timestamp::from_micros(source.some_int("received_at")?),
+        upstream_sent_us: source.count("upstream_sent_us")?,
+        first_byte_us: source.count("first_byte_us")?,
+        first_token_us: source.count("first_token_us")?,
+        end_us: source.some_count("end_us")?,
+    })
+}
+
+fn read_error(source: &impl Source) -> Result<Option<RecordedError>, StoreError> {
+    let Some(kind) = source.text("error_kind")? else { return Ok(None) };
+    Ok(Some(RecordedError { kind, code: source.text("error_code")?, message: source.some_text("error_message")? }))
+}
+
+fn read_cost(source: &impl Source) -> Result<CostState, StoreError> {
+    if let Some(cost) = read_json(source, "cost")? {
+        return Ok(cost);
+    }
+    let code = source.some_text("cost_state")?;
+    let known = [CostState::UnknownModel, CostState::NoUsage].into_iter().find(|state| state.code() == code);
+    known.ok_or_else(|| StoreError::unreadable("cost_state", "an unknown state"))
+}
+
+fn read_attribution(source: &impl Source) -> Result<Attribution, StoreError> {
+    let session = match source.text("session_id")? {
+        Some(id) => Some(SessionRef { id, path: source.text("session_path")?, name: source.text("session_name")? }),
+        None => None,
+    };
+    let prompt = match source.text("prompt_id")? {
+        Some(id) => Some(PromptRef { id, version: source.text("prompt_version")? }),
+        None => None,
+    };
+    let order = read_json(source, "property_order")?;
+    let properties = read_properties(read_json(source, "properties")?.unwrap_or_default(), order)?;
+    Ok(Attribution { user: source.text("user_id")?, session, prompt, properties })
+}
+
+/// Properties as a JSON object, and their names in the order they came where there are several: jsonb keeps no order.
+/// Names and values are in their stored form, since jsonb knows no U+0000 either.
+fn write_properties(properties: &[(String, String)]) -> Result<(Option<String>, Option<String>), StoreError> {
+    let object: Map<String, Json> = properties
+        .iter()
+        .map(|(name, value)| (text::stored(name).into_owned(), text::stored(value).into_owned().into()))
+        .collect();
+    let names: Vec<&String> = object.keys().collect();
+    let object_text = some_unless(object.is_empty(), || json(&object))?;
+    Ok((object_text, some_unless(names.len() < 2, || json(&names))?))
+}
+
+fn read_properties(object: Map<String, Json>, order: Option<Vec<String>>) -> Result<Vec<(String, String)>, StoreError> {
+    let names = order.unwrap_or_else(|| object.keys().cloned().collect());
+    let property = |name: String| match object.get(&name) {
+        Some(Json::String(value)) => Ok((text::restored(name), text::restored(value.clone()))),
+        _ => Err(StoreError::unreadable("properties", "names and values do not go together")),
+    };
+    names.into_iter().map(property).collect()
+}
+
+/// Reads an object member by member. A value as deeply nested as a request may be would, one level further down inside
+/// the object, be refused as too deep.
+fn read_parameters(text: &str) -> Result<Map<String, Json>, StoreError> {
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = Map<String, Json>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+            let mut read = Map::new();
+            while let Some((name, value)) = members.next_entry::<String, &RawValue>()? {
+                read.insert(name, serde_json::from_str(value.get()).map_err(serde::de::Error::custom)?);
+            }
+            Ok(read)
+        }
+    }
+    let read = serde_json::Deserializer::from_str(text).deserialize_map(Members);
+    read.map_err(|why| StoreError::unreadable("parameters", why))
+}
