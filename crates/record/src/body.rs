@@ -88,6 +88,12 @@ impl Body {
         self.len
     }
 
+    /// How many bytes are kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.kept
+    }
+
     /// Whether nothing passed.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,0 +1,170 @@
+//! A record that is not closed yet.
+
+use bytes::Bytes;
+use http::StatusCode;
+use tachograph_record::{Body, CostState, LogRecord, Outcome, Reading, RecordedError, Timing};
+
+use crate::{RecordSink, Served, Trip};
+
+/// How the meter saw a call end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The answer's last frame was handed over.
+    End,
+    /// The answer's body broke off with an error.
+    Broken,
+    /// The layers below gave an error instead of an answer.
+    NoAnswer,
+    /// The client left, or the task that served it panicked.
+    Dropped,
+}
+
+/// Everything a record will be made of. Closing it makes the record; dropping it unclosed closes it too.
+pub(crate) struct OpenRecord<S: RecordSink> {
+    parts: Option<Parts<S>>,
+}
+
+struct Parts<S> {
+    trip: Trip,
+    sink: S,
+    keep: usize,
+    status: Option<StatusCode>,
+    served: Served,
+    response: Body,
+    streams: bool,
+    first_byte_us: Option<u64>,
+    first_token_us: Option<u64>,
+}
+
+impl<S: RecordSink> OpenRecord<S> {
+    pub(crate) fn new(trip: Trip, sink: S, keep: usize) -> Self {
+        Self {
+            parts: Some(Parts {
+                trip,
+                sink,
+                keep,
+                status: None,
+                served: Served::default(),
+                response: Body::default(),
+                streams: false,
+                first_byte_us: None,
+                first_token_us: None,
+            }),
+        }
+    }
+
+    /// The answer's head has come.
+    pub(crate) fn answered(mut self, status: StatusCode, served: Option<Served>) -> Self {
+        if let Some(parts) = &mut self.parts {
+            parts.status = Some(status);
+            parts.streams = parts.trip.stream_was_asked();
+            parts.served = served.unwrap_or_default();
+            if parts.served.omit_body {
+                parts.response = Body::omitted();
+            }
+        }
+        self
+    }
+
+    /// A piece of the answer is about to be handed to the client.
+    pub(crate) fn see(&mut self, piece: &Bytes) {
+        let Some(parts) = &mut self.parts else { return };
+        if parts.first_byte_us.is_none() && !piece.is_empty() {
+            parts.first_byte_us = Some(parts.trip.elapsed_us());
+        }
+        if let Some(tap) = &parts.served.tap {
+            let content = tap.see(piece);
+            if content && parts.streams && parts.first_token_us.is_none() {
+                parts.first_token_us = Some(parts.trip.elapsed_us());
+            }
+        }
+        parts.response.push(piece, parts.keep);
+    }
+
+    pub(crate) fn close(mut self, ending: Ending) {
+        self.close_once(ending);
+    }
+
+    fn close_once(&mut self, ending: Ending) {
+        if let Some(parts) = self.parts.take() {
+            let (sink, record) = parts.into_record(ending);
+            sink.accept(record);
+        }
+    }
+}
+
+impl<S: RecordSink> Drop for OpenRecord<S> {
+    fn drop(&mut self) {
+        self.close_once(Ending::Dropped);
+    }
+}
+
+impl<S: RecordSink> Parts<S> {
+    fn into_record(self, ending: Ending) -> (S, LogRecord) {
+        let end_us = self.trip.elapsed_us();
+        let reading = match &self.served.tap {
+            Some(tap) => tap.finish(),
+            // Nobody reads this answer, so its last frame is its end.
+            None => Reading { ended: ending == Ending::End, ..Reading::default() },
+        };
+        let (outcome, error) = judge(ending, self.status, &self.served, &reading);
+        let (asked, attempts) = self.trip.take();
+        let timing = Timing {
+            received_at: self.trip.received_at(),
+            upstream_sent_us: attempts.first().map(|attempt| attempt.sent_us),
+            first_byte_us: self.first_byte_us,
+            first_token_us: self.first_token_us,
+            end_us,
+        };
+        let last = attempts.last();
+        let record = LogRecord {
+            id: self.trip.id(),
+            asked,
+            provider: self.served.provider.or_else(|| last.map(|attempt| attempt.provider.clone())),
+            provider_model: self.served.provider_model.or_else(|| last.and_then(|attempt| attempt.model.clone())),
+            attempts,
+            status: self.status.map(|status| status.as_u16()),
+            outcome,
+            error,
+            timing,
+            reading,
+            cost: CostState::NoUsage,
+            response: self.response,
+        };
+        (self.sink, record)
+    }
+}
+
+/// How the call ended, and what went wrong if anything did.
+fn judge(
+    ending: Ending,
+    status: Option<StatusCode>,
+    served: &Served,
+    reading: &Reading,
+) -> (Outcome, Option<RecordedError>) {
+    if let Some(refusal) = &served.refusal {
+        return (Outcome::Refused, Some(refusal.clone()));
+    }
+    let failed = served.failure.as_ref().or(reading.error.as_ref());
+    match ending {
+        Ending::Dropped if std::thread::panicking() => {
+            (Outcome::Interrupted, Some(ours("panic", "The gateway failed.")))
+        }
+        Ending::Dropped => (Outcome::ClientGone, failed.cloned()),
+        Ending::NoAnswer => (Outcome::Interrupted, Some(ours("no_answer", "The gateway gave no answer."))),
+        Ending::End | Ending::Broken if failed.is_some() => (Outcome::UpstreamFailed, failed.cloned()),
+        Ending::End | Ending::Broken if status.is_some_and(|status| status.as_u16() >= 400) => {
+            let code = status.map(|status| status.as_u16().to_string());
+            let message = "The provider answered with an error.".to_owned();
+            (Outcome::UpstreamFailed, Some(RecordedError { kind: "upstream_error".to_owned(), code, message }))
+        }
+        Ending::End if reading.ended => (Outcome::Complete, None),
+        Ending::End | Ending::Broken => {
+            (Outcome::CutShort, Some(ours("cut_short", "The answer stopped before its end.")))
+        }
+    }
+}
+
+fn ours(code: &str, message: &str) -> RecordedError {
+    RecordedError { kind: "gateway_error".to_owned(), code: Some(code.to_owned()), message: message.to_owned() }
+}

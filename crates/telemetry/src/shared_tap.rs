@@ -1,0 +1,58 @@
+//! A tap that the meter and the layer that feeds it hold together.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tachograph_record::{Reading, Tap};
+
+/// A [`Tap`] held by two: the meter asks it whether content was seen and what was read, and either the meter or a layer
+/// below feeds it. A layer below does so where it alters the answer (translates it, hides a frame): the tap then reads
+/// what the provider sent, while the clocks and the capture follow what the client gets.
+///
+/// Both sides live in one task, so the lock is never contended.
+#[derive(Clone)]
+pub struct SharedTap {
+    state: Arc<Mutex<State>>,
+    fed_below: bool,
+}
+
+struct State {
+    tap: Box<dyn Tap>,
+    content: bool,
+}
+
+impl SharedTap {
+    /// A tap that a layer below the meter feeds, with [`feed`](Self::feed).
+    #[must_use]
+    pub fn new(tap: Box<dyn Tap>) -> Self {
+        Self { state: Arc::new(Mutex::new(State { tap, content: false })), fed_below: true }
+    }
+
+    pub(crate) fn fed_by_the_meter(tap: Box<dyn Tap>) -> Self {
+        Self { fed_below: false, ..Self::new(tap) }
+    }
+
+    /// Looks at a piece of the provider's answer. Call it before the bytes made from the piece are handed on.
+    pub fn feed(&self, piece: &Bytes) {
+        let mut state = self.lock();
+        let content = state.tap.see(piece);
+        state.content |= content;
+    }
+
+    /// The meter's look at a piece the client gets. Returns whether content was seen so far.
+    pub(crate) fn see(&self, piece: &Bytes) -> bool {
+        if !self.fed_below {
+            self.feed(piece);
+        }
+        self.lock().content
+    }
+
+    pub(crate) fn finish(&self) -> Reading {
+        self.lock().tap.finish()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // A tap that panicked has read what it has read; the record is still wanted.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
