@@ -24,7 +24,11 @@ fn floors_on_the_page() -> BTreeMap<String, u8> {
 /// Folder → the folders of ours it depends on (tests' own needs left aside).
 fn edges_in_cargo() -> BTreeMap<String, Vec<String>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo).args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(root()).output().unwrap();
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .current_dir(root())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
@@ -46,7 +50,9 @@ fn every_crate_stands_on_the_page_and_depends_on_lower_floors_only() {
     let (floors, edges) = (floors_on_the_page(), edges_in_cargo());
     assert!(floors.len() >= 10, "the table in ARCHITECTURE.md was not found: {floors:?}");
     let mut wrong = Vec::new();
-    for (folder, needs) in edges.iter().filter(|(folder, _)| folder.starts_with("crates/") || folder.starts_with("bins/")) {
+    for (folder, needs) in
+        edges.iter().filter(|(folder, _)| folder.starts_with("crates/") || folder.starts_with("bins/"))
+    {
         let Some(floor) = floors.get(folder) else {
             wrong.push(format!("{folder} is not in ARCHITECTURE.md's table"));
             continue;

@@ -19,7 +19,8 @@ pub struct Served {
     pub failure: Option<RecordedError>,
     /// Whether the answer's body is to be left out of the record.
     pub omit_body: bool,
-    pub(crate) tap: Option<SharedTap>,
+    /// What reads the answer as it passes.
+    pub tap: Option<SharedTap>,
 }
 
 impl Served {

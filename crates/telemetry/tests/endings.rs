@@ -10,7 +10,9 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
-use tachograph_record::{Asked, Attribution, BodyState, LogRecord, OrgId, Outcome, Parameters, Reading, RecordedError, Tap};
+use tachograph_record::{
+    Asked, Attribution, BodyState, LogRecord, OrgId, Outcome, Parameters, Reading, RecordedError, Tap,
+};
 use tachograph_telemetry::{Meter, MeterLayer, RecordSink, Served, Trip};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -73,7 +75,8 @@ impl Tap for Marks {
     }
 
     fn finish(&mut self) -> Reading {
-        let error = self.0.contains('!').then(|| RecordedError { kind: "overloaded".into(), code: None, message: "!".into() });
+        let error =
+            self.0.contains('!').then(|| RecordedError { kind: "overloaded".into(), code: None, message: "!".into() });
         Reading { ended: self.0.ends_with('.'), error, ..Reading::default() }
     }
 }
