@@ -1,0 +1,61 @@
+//! Writes `pricing/providers/*.toml` from a folder of merged public price tables (one JSON line a model).
+//!
+//! ```text
+//! cargo run -p tachograph-pricing --example import -- <folder with providers/*.jsonl> pricing/providers
+//! ```
+//!
+//! What a row means and which of its prices are taken is told in `points.rs`, the shape of the files in `write.rs`,
+//! provider names and aliases in `names.rs`. Files of providers that the folder does not know (`demo`) are left alone.
+//! The result depends on the input alone, so a second run over the same folder changes nothing.
+
+mod names;
+mod points;
+mod row;
+mod write;
+
+use std::error::Error;
+use std::io::Write as _;
+use std::path::Path;
+
+use row::Row;
+
+/// For how many of the largest providers the files tell where sources disagree.
+const CONFLICTS_FOR_LARGEST: usize = 30;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [source, target] = &arguments[..] else {
+        return Err("want two arguments: the source folder and the folder of price files".into());
+    };
+    let mut providers: Vec<(String, Vec<Row>)> = Vec::new();
+    let mut paths: Vec<_> = std::fs::read_dir(Path::new(source).join("providers"))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_, std::io::Error>>()?;
+    paths.sort();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|ending| ending == "jsonl")) {
+        let text = std::fs::read_to_string(path)?;
+        let rows: Vec<Row> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        if let Some(first) = rows.first() {
+            providers.push((first.provider.clone(), rows));
+        }
+    }
+    let mut sizes: Vec<usize> = providers.iter().map(|(_, rows)| rows.len()).collect();
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    let large = sizes.get(CONFLICTS_FOR_LARGEST - 1).copied().unwrap_or(0);
+    let aliases = names::aliases(&providers);
+    let versions = row::versions(Path::new(source))?;
+
+    let (mut files, mut models) = (0, 0);
+    for (id, rows) in &mut providers {
+        rows.sort_by(|a, b| a.model.cmp(&b.model));
+        let with_conflicts = rows.len() >= large;
+        let own_aliases = aliases.get(id).cloned().unwrap_or_default();
+        let (text, count) = write::provider(id, rows, &own_aliases, &versions, with_conflicts);
+        if count > 0 {
+            std::fs::write(Path::new(target).join(format!("{id}.toml")), text)?;
+            (files, models) = (files + 1, models + count);
+        }
+    }
+    writeln!(std::io::stdout(), "{files} providers, {models} priced models")?;
+    Ok(())
+}
