@@ -1,5 +1,6 @@
 //! Fresh stores to test with.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
 
@@ -57,7 +58,9 @@ async fn all() -> Vec<Backend> {
 fn skip_postgres() {
     static ONCE: Once = Once::new();
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{VARIABLE} must name a Postgres server under CI=true");
-    ONCE.call_once(|| eprintln!("skipped Postgres: {VARIABLE} does not name a server on which databases may be made"));
+    // Past the capture of passing tests' output, so that it is seen.
+    let line = format!("skipped Postgres: {VARIABLE} does not name a server on which databases may be made\n");
+    ONCE.call_once(|| std::io::stderr().write_all(line.as_bytes()).unwrap());
 }
 
 async fn fresh_database(admin_url: String) -> Backend {
