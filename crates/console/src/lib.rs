@@ -1,1 +1,80 @@
-//! placeholder
+//! Where people look: the query API, the live feed and the pages of the console, as one [`axum::Router`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use tachograph_console::{ConsoleOptions, KeyCheck, LoginTokens, router};
+//! use tachograph_record::{KeyId, OrgId};
+//! use tachograph_store::Store;
+//!
+//! struct OneKey(KeyId);
+//!
+//! impl KeyCheck for OneKey {
+//!     fn verify(&self, key: &str) -> Option<(OrgId, KeyId)> {
+//!         (key == "the key").then_some((OrgId::HOME, self.0))
+//!     }
+//!
+//!     fn is_active(&self, key: KeyId) -> bool {
+//!         key == self.0
+//!     }
+//! }
+//!
+//! fn console(store: Arc<dyn Store>) -> Result<axum::Router, tachograph_console::NoRandomness> {
+//!     let login = LoginTokens::new()?;
+//!     println!("open http://127.0.0.1:8787/login?token={}", login.issue());
+//!     let keys = Arc::new(OneKey(KeyId::generate()));
+//!     let health = Arc::new(|| serde_json::json!({ "queue_depth": 0, "dropped": 0 }));
+//!     Ok(router(ConsoleOptions { store, keys, login, health }))
+//! }
+//! ```
+//!
+//! The router answers `/`, `/requests/{id}`, `/login`, `/logout`, `/assets/…` and `/api/…` and refuses every other path
+//! with 404, so it can stand behind a gateway's own routes as their fallback. Everything the pages show comes from
+//! `/api`, which a key opens as well as a login does: what is on the screen can be had with curl. The API is described
+//! by `/api/openapi.json`.
+//!
+//! To add an endpoint: a handler under `api/`, its route in [`api`], its entry in `api/openapi.json`; a test walks them.
+
+mod access;
+mod api;
+mod assets;
+mod headers;
+mod live;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use serde_json::Value;
+use tachograph_store::Store;
+
+pub use access::{KeyCheck, LoginTokens, NoRandomness};
+
+/// What the console is given by the program that mounts it.
+#[derive(Clone)]
+pub struct ConsoleOptions {
+    /// Where rows are read.
+    pub store: Arc<dyn Store>,
+    /// Whose keys open it.
+    pub keys: Arc<dyn KeyCheck>,
+    /// One-time login links. Keep a clone to issue them.
+    pub login: LoginTokens,
+    /// Facts for `/api/health` as one JSON object, such as `queue_depth` and `dropped`. They are shown without a login:
+    /// numbers and states only, nothing secret.
+    pub health: Health,
+}
+
+/// Asked for health's facts at each request; should answer from memory.
+pub type Health = Arc<dyn Fn() -> Value + Send + Sync>;
+
+/// The whole console as one tower service.
+pub fn router(options: ConsoleOptions) -> Router {
+    let ConsoleOptions { store, keys, login, health } = options;
+    let access = access::Access::new(keys, login);
+    Router::new()
+        .nest("/api", api::routes(store, &access, health))
+        .merge(access::routes(&access))
+        .merge(assets::routes())
+        .fallback(api::not_found)
+        // Outermost, so that refusals carry these headers too.
+        .layer(middleware::from_fn(headers::harden))
+}

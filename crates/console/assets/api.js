@@ -1,0 +1,45 @@
+// @ts-check
+// The console's own API, the same that programs use.
+
+/** An answer that is no success, in the API's words. */
+export class ApiError extends Error {
+  /** @param {number} status @param {string} code @param {string} message */
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {AbortSignal} [signal]
+ */
+export async function getJson(path, signal) {
+  const answer = await fetch(path, { signal, headers: { accept: 'application/json' } }).catch((error) => {
+    if (error.name === 'AbortError') throw error;
+    throw new ApiError(0, 'unreachable', 'The gateway does not answer.');
+  });
+  if (answer.status === 401) {
+    logIn();
+    // The page is about to be left; nothing is to be shown in between.
+    return new Promise(() => {});
+  }
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) {
+    const { code = 'failed', message = `The gateway answered ${answer.status}.` } = body.error ?? {};
+    throw new ApiError(answer.status, code, message);
+  }
+  return body;
+}
+
+/** Leaves for the login page, which leads back here. */
+export function logIn() {
+  location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+}
+
+/** Ends the session. */
+export async function logOut() {
+  await fetch('/logout', { method: 'POST', redirect: 'manual' }).catch(() => {});
+  location.assign('/login');
+}

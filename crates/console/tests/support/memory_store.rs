@@ -1,0 +1,172 @@
+//! A store in memory that answers as the real ones do, with switches for trouble.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tachograph_record::{Body, KeyId, LogRecord, OrgId, RecordId, Timestamp, UsageReading};
+use tachograph_store::{
+    Cursor, Filter, KeyRow, Page, Row, Search, Store, StoreError, StoreFuture, StoredBody, StoredRecord, Totals,
+};
+
+#[derive(Default)]
+pub(crate) struct MemoryStore {
+    held: Mutex<Vec<StoredRecord>>,
+    /// Answers every question with "unreachable" while set.
+    pub(crate) unreachable: AtomicBool,
+    /// Questions for rows so far.
+    pub(crate) searches: AtomicUsize,
+}
+
+fn stored_body(body: &Body) -> StoredBody {
+    StoredBody { len: body.len(), state: body.state() }
+}
+
+fn stored(record: &LogRecord) -> StoredRecord {
+    let (asked, reading) = (&record.asked, &record.reading);
+    let usage = match &reading.usage {
+        UsageReading::Known(usage) => Some(usage.clone()),
+        UsageReading::Absent | UsageReading::Invalid(_) => None,
+    };
+    let row = Row {
+        id: record.id,
+        org: asked.org,
+        key: asked.key,
+        api: asked.api.to_string(),
+        method: asked.method.to_string(),
+        path: asked.path.clone(),
+        model: record.model().map(str::to_owned),
+        requested_model: asked.model.clone(),
+        provider: record.provider.as_deref().map(str::to_owned),
+        stream: asked.stream,
+        parameters: asked.parameters.to_json(),
+        attribution: asked.attribution.clone(),
+        attempts: record.attempts.clone(),
+        status: record.status,
+        outcome: record.outcome,
+        error: record.error.clone(),
+        finish_reason: reading.finish_reason.map(|reason| reason.code().to_owned()),
+        service_tier: reading.service_tier.clone(),
+        timing: record.timing,
+        usage,
+        cost: record.cost.clone(),
+        provider_cost: reading.provider_cost,
+        trace_id: asked.trace_id.clone(),
+        parent_span_id: asked.parent_span_id.clone(),
+        request_body: stored_body(&asked.body),
+        response_body: stored_body(&record.response),
+    };
+    StoredRecord { row, request: asked.body.bytes(), response: record.response.bytes() }
+}
+
+fn cursor(row: &Row) -> Cursor {
+    Cursor { received_at: row.timing.received_at, id: row.id }
+}
+
+fn picks(filter: &Filter, row: &Row) -> bool {
+    let about = &row.attribution;
+    let model = filter
+        .model
+        .as_ref()
+        .is_none_or(|model| row.model.as_ref() == Some(model) || row.requested_model.as_ref() == Some(model));
+    let session = about.session.as_ref().map(|session| &session.id);
+    model
+        && filter.from.is_none_or(|from| row.timing.received_at >= from)
+        && filter.until.is_none_or(|until| row.timing.received_at < until)
+        && filter.provider.as_ref().is_none_or(|provider| row.provider.as_ref() == Some(provider))
+        && filter.user.as_ref().is_none_or(|user| about.user.as_ref() == Some(user))
+        && filter.session.as_ref().is_none_or(|wanted| session == Some(wanted))
+        && filter.outcome.is_none_or(|outcome| row.outcome == outcome)
+        && filter.status.is_none_or(|status| row.status == Some(status))
+        && filter.property.as_ref().is_none_or(|property| about.properties.contains(property))
+}
+
+impl MemoryStore {
+    fn rows(&self, org: OrgId, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        if self.unreachable.load(Ordering::Relaxed) {
+            return Err(StoreError::Unreachable("db.internal refused".into()));
+        }
+        let held = self.held.lock().unwrap();
+        let mut rows: Vec<_> =
+            held.iter().map(|record| &record.row).filter(|row| row.org == org && picks(filter, row)).cloned().collect();
+        rows.sort_by_key(cursor);
+        Ok(rows)
+    }
+
+    fn page(&self, search: &Search) -> Result<Page, StoreError> {
+        self.searches.fetch_add(1, Ordering::Relaxed);
+        let mut rows = self.rows(search.org, &search.filter)?;
+        rows.retain(|row| {
+            search.before.is_none_or(|before| cursor(row) < before)
+                && search.after.is_none_or(|after| cursor(row) > after)
+        });
+        if search.after.is_none() {
+            rows.reverse();
+        }
+        let more = rows.len() > search.limit as usize;
+        rows.truncate(search.limit as usize);
+        let next = rows.last().filter(|_| more).map(cursor);
+        Ok(Page { rows, next })
+    }
+
+    fn sums(&self, org: OrgId, filter: &Filter) -> Result<Totals, StoreError> {
+        let rows = self.rows(org, filter)?;
+        let usage = || rows.iter().filter_map(|row| row.usage.as_ref());
+        Ok(Totals {
+            requests: rows.len() as u64,
+            cost: rows.iter().filter_map(|row| row.cost.total()).sum(),
+            unpriced: rows.iter().filter(|row| row.usage.is_some() && row.cost.total().is_none()).count() as u64,
+            input_tokens: usage().map(|usage| usage.input_total()).sum(),
+            output_tokens: usage().map(|usage| usage.output_total()).sum(),
+        })
+    }
+}
+
+impl Store for MemoryStore {
+    fn migrate(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn append<'a>(&'a self, batch: &'a [LogRecord]) -> StoreFuture<'a, usize> {
+        Box::pin(async move {
+            let mut held = self.held.lock().unwrap();
+            let before = held.len();
+            for record in batch {
+                if held.iter().all(|other| other.row.id != record.id) {
+                    held.push(stored(record));
+                }
+            }
+            Ok(held.len() - before)
+        })
+    }
+
+    fn search<'a>(&'a self, search: &'a Search) -> StoreFuture<'a, Page> {
+        Box::pin(async { self.page(search) })
+    }
+
+    fn fetch(&self, org: OrgId, id: RecordId) -> StoreFuture<'_, Option<StoredRecord>> {
+        Box::pin(async move {
+            let held = self.held.lock().unwrap();
+            Ok(held.iter().find(|record| record.row.org == org && record.row.id == id).cloned())
+        })
+    }
+
+    fn totals<'a>(&'a self, org: OrgId, filter: &'a Filter) -> StoreFuture<'a, Totals> {
+        Box::pin(async move { self.sums(org, filter) })
+    }
+
+    fn insert_key<'a>(&'a self, _: &'a KeyRow) -> StoreFuture<'a, ()> {
+        Box::pin(async { Err(StoreError::Failed("this store holds no keys".into())) })
+    }
+
+    fn keys(&self) -> StoreFuture<'_, Vec<KeyRow>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn revoke_key(&self, _: KeyId, _: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
