@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 use tachograph_record::OrgId;
 use tachograph_store::{Filter, StoreError, StoredRecord, open};
@@ -125,6 +126,39 @@ async fn files_are_their_owners_alone() {
         for file in files {
             assert_eq!(mode(&file), 0o600, "{}", file.display());
         }
+    })
+    .await;
+}
+
+/// Cuts all connections of the database but the one that says so.
+const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+#[tokio::test]
+async fn a_batch_whose_connection_was_cut_may_be_sent_again() {
+    with_each(async |backend, store| {
+        let Place::Database { .. } = &backend.place else { return };
+        let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+                    'BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END'; \
+                    CREATE TRIGGER slow BEFORE INSERT ON requests FOR EACH ROW EXECUTE FUNCTION slow()";
+        backend.tamper("", slow).await;
+        let org = OrgId::generate();
+        let batch: Vec<_> = (0..20).map(|at| plain(org, at)).collect();
+        let cut = async {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            backend.tamper("", CUT).await;
+        };
+        let (appended, ()) = tokio::join!(store.append(&batch), cut);
+        assert!(matches!(appended, Err(StoreError::Unreachable(_))), "{appended:?}");
+
+        backend.tamper("", "DROP TRIGGER slow ON requests").await;
+        assert_eq!(store.totals(org, &Filter::default()).await.unwrap().requests, 0);
+        assert_eq!(store.append(&batch).await.unwrap(), 20);
+
+        // Connections that lay idle while the server was gone are replaced unnoticed.
+        backend.tamper("", CUT).await;
+        assert_eq!(store.append(&batch).await.unwrap(), 0);
+        assert_eq!(store.totals(org, &Filter::default()).await.unwrap().requests, 20);
     })
     .await;
 }

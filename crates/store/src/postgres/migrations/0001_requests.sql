@@ -74,8 +74,8 @@ CREATE TABLE requests (
 
 CREATE INDEX requests_by_time ON requests (org_id, received_at, id);
 -- A B-tree refuses values beyond some 2,700 bytes, and a caller may send any: so only their beginning is indexed.
-CREATE INDEX requests_by_session ON requests (org_id, left(session_id, 64), received_at) WHERE session_id IS NOT NULL;
-CREATE INDEX requests_by_user ON requests (org_id, left(user_id, 64), received_at) WHERE user_id IS NOT NULL;
+CREATE INDEX requests_by_session ON requests (org_id, left(session_id, 64), received_at, id) WHERE session_id IS NOT NULL;
+CREATE INDEX requests_by_user ON requests (org_id, left(user_id, 64), received_at, id) WHERE user_id IS NOT NULL;
 CREATE INDEX requests_by_property ON requests USING gin (properties jsonb_path_ops);
 
 CREATE TABLE bodies (

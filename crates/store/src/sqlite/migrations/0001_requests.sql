@@ -73,8 +73,8 @@ CREATE TABLE requests (
 ) STRICT;
 
 CREATE INDEX requests_by_time ON requests (org_id, received_at, id);
-CREATE INDEX requests_by_session ON requests (org_id, session_id, received_at) WHERE session_id IS NOT NULL;
-CREATE INDEX requests_by_user ON requests (org_id, user_id, received_at) WHERE user_id IS NOT NULL;
+CREATE INDEX requests_by_session ON requests (org_id, session_id, received_at, id) WHERE session_id IS NOT NULL;
+CREATE INDEX requests_by_user ON requests (org_id, user_id, received_at, id) WHERE user_id IS NOT NULL;
 
 CREATE TABLE bodies (
     org_id      BLOB    NOT NULL,
