@@ -82,10 +82,12 @@ fn pool(connections: u32) -> PgPoolOptions {
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(done) => done.map_err(sort),
-        Err(_) => Err(StoreError::Unreachable(format!("no answer within {limit:?}"))),
-    }
+    limited(limit, async { work.await.map_err(sort) }).await
+}
+
+async fn limited<T>(limit: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let done = tokio::time::timeout(limit, work).await;
+    done.unwrap_or_else(|_| Err(StoreError::Unreachable(format!("no answer within {limit:?}"))))
 }
 
 impl Store for PostgresStore {
@@ -96,8 +98,7 @@ impl Store for PostgresStore {
     fn append<'a>(&'a self, batch: &'a [LogRecord]) -> StoreFuture<'a, usize> {
         Box::pin(async move {
             let batch = Batch::prepare(batch).await?;
-            let done = tokio::time::timeout(WRITE, self.append_batch(batch)).await;
-            done.unwrap_or_else(|_| Err(StoreError::Unreachable(format!("no answer within {WRITE:?}"))))
+            limited(WRITE, self.append_batch(batch)).await
         })
     }
 
@@ -123,11 +124,11 @@ impl Store for PostgresStore {
     }
 
     fn insert_key<'a>(&'a self, key: &'a KeyRow) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let mut connection = within(CONNECT, self.writers.acquire()).await?;
+        Box::pin(limited(WRITE, async move {
+            let mut connection = self.writers.acquire().await.map_err(sort)?;
             let new = insert::insert(&mut connection, &KEYS, std::slice::from_ref(key)).await?;
             if new.is_empty() { Err(KeyRow::taken()) } else { Ok(()) }
-        })
+        }))
     }
 
     fn keys(&self) -> StoreFuture<'_, Vec<KeyRow>> {
@@ -139,7 +140,7 @@ impl Store for PostgresStore {
 
     fn revoke_key(&self, key: KeyId, at: Timestamp) -> StoreFuture<'_, bool> {
         Box::pin(async move {
-            let done = within(READ, sql::revoke_key::<Postgres>(key, at).build().execute(&self.writers)).await?;
+            let done = within(WRITE, sql::revoke_key::<Postgres>(key, at).build().execute(&self.writers)).await?;
             Ok(done.rows_affected() > 0)
         })
     }

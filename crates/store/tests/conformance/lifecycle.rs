@@ -172,6 +172,7 @@ async fn a_server_that_is_not_there_is_unreachable_and_its_password_not_told() {
     assert!(!format!("{error} {error:?}").contains("sesame"), "{error}");
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_file_that_cannot_be_made_is_unreachable() {
     let Err(error) = open("sqlite:/dev/null/rows.db", Path::new("nowhere")).await.map(drop) else { panic!("no place") };
