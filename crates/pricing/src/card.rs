@@ -9,8 +9,9 @@ use crate::PriceContext;
 use crate::book::{Condition, Decimal, Model, Price, PriceMeter, Rate};
 use crate::engine::{self, Header};
 
-/// A handful of prices, by meter: a customer's contract, a test's own numbers. Usage is billed by the same rules as with
-/// the book: leaves roll up to their nearest priced ancestor, thresholds hold for the whole request.
+/// A handful of prices, by meter: a customer's contract, a test's own numbers. Usage is billed by the same rules as
+/// with the book: leaves roll up to their nearest priced ancestor, thresholds hold for the whole request. What is not on
+/// the card is not charged: an empty card is that of a free model.
 ///
 /// ```
 /// use tachograph_pricing::{Card, PriceContext};

@@ -25,7 +25,7 @@ struct Billed<'m> {
 const MICRO: u64 = 1_000_000;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// Bills usage at a model's prices. Where nothing of what was used has a price, the cost is unknown, not zero.
+/// Bills usage at a model's prices. What has no price is not billed, and a warning says so.
 pub(crate) fn bill(model: &Model, usage: &Usage, context: &PriceContext<'_>, header: &Header<'_>) -> CostState {
     let request =
         Request { context, second: context.at.micros().div_euclid(MICROS_PER_SECOND), input: usage.input_total() };
@@ -42,9 +42,6 @@ pub(crate) fn bill(model: &Model, usage: &Usage, context: &PriceContext<'_>, hea
             Some(rate) => add(&mut billed, rate, quantity.micro()),
             None => warnings.push(format!("{quantity} {} have no price in the list", unit.name())),
         }
-    }
-    if billed.is_empty() && (!warnings.is_empty() || model.rates.is_empty()) {
-        return CostState::UnknownModel;
     }
     billed.sort_unstable_by_key(|billed| billed.rate.meter);
     let mut total = Money::ZERO;
@@ -139,10 +136,10 @@ impl Request<'_> {
     }
 
     fn has(&self, wanted: &[(Box<str>, Box<str>)]) -> bool {
-        wanted.iter().all(|(key, value)| {
-            let fits = |(held, its): &(&str, &str)| **held == **key && its.eq_ignore_ascii_case(value);
-            self.context.attributes.iter().any(|held| fits(held))
-        })
+        let has = |key: &str, value: &str| {
+            self.context.attributes.iter().any(|(held, its)| *held == key && its.eq_ignore_ascii_case(value))
+        };
+        wanted.iter().all(|(key, value)| has(key, value))
     }
 
     /// Whether a factor applies to a price that was chosen under this condition.

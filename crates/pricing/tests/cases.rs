@@ -1,6 +1,8 @@
 //! The public sample of pricing cases, where it is at hand: each usage at its own price card and at the book's prices,
 //! to the last digit. Goldens of our own are in `book.rs`; they need nothing from outside.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests")]
+
 use std::path::PathBuf;
 
 use serde::Deserialize;

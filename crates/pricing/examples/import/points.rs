@@ -134,7 +134,6 @@ pub(crate) fn of(row: &Row) -> Vec<(Condition, Amounts)> {
     if CURRENT.iter().all(|tag| row.sources.iter().any(|source| source == tag)) {
         table.retain(|_, chosen| chosen.current);
     }
-    drop_stale_thresholds(&mut table);
     drop_strict_twins(&mut table);
     drop_redundant(&mut table);
     let mut by_condition: BTreeMap<Condition, Amounts> = BTreeMap::new();
@@ -241,18 +240,6 @@ fn rebase(price: &str, per: u64, wanted: u64) -> Option<Amount> {
     let fraction = fraction.trim_end_matches('0');
     let price = if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") };
     Some(Amount { price, per })
-}
-
-/// A threshold that only an old table has, on a price that a current one has without it.
-fn drop_stale_thresholds(table: &mut Table) {
-    let current_base: BTreeSet<usize> = table
-        .iter()
-        .filter(|((_, condition), chosen)| *condition == Condition::default() && chosen.current)
-        .map(|((meter, _), _)| *meter)
-        .collect();
-    table.retain(|(meter, condition), chosen| {
-        condition.over_input.is_none() || chosen.current || !current_base.contains(meter)
-    });
 }
 
 /// Of "from 200,000 on" and "over 200,000" the first holds: it is the more deliberate of the two.

@@ -29,9 +29,7 @@ pub(crate) fn provider(
     field(&mut out, "id", id);
     field(&mut out, "name", &names::display(id));
     list(&mut out, "aliases", aliases.iter().map(String::as_str));
-    if names::is_maker(id) {
-        line(&mut out, "maker = true");
-    }
+    list(&mut out, "makes", names::makes(id).iter().copied());
     list(&mut out, "pages", pages.into_iter().take(8));
     for tag in tags {
         line(&mut out, "\n[[provider.source]]");
@@ -75,6 +73,9 @@ fn kept_aliases(provider: &str, row: &Row, names: &BTreeSet<String>, taken: &mut
     kept
 }
 
+/// From and until.
+type Dates<'a> = (Option<&'a str>, Option<&'a str>);
+
 fn model(out: &mut String, row: &Row, aliases: &[String], prices: &[(Condition, Amounts)], with_conflicts: bool) {
     line(out, "\n[[model]]");
     field(out, "id", &row.model);
@@ -97,7 +98,7 @@ fn model(out: &mut String, row: &Row, aliases: &[String], prices: &[(Condition, 
         let conflicts: Vec<String> = row.conflicts.iter().map(conflict).collect();
         long_list(out, "conflicts", &conflicts);
     }
-    let mut blocks: BTreeMap<(Option<&str>, Option<&str>), Vec<(&Condition, &Amounts)>> = BTreeMap::new();
+    let mut blocks: BTreeMap<Dates<'_>, Vec<(&Condition, &Amounts)>> = BTreeMap::new();
     for (condition, amounts) in prices {
         let dates = (condition.from.as_deref(), condition.until.as_deref());
         blocks.entry(dates).or_default().push((condition, amounts));

@@ -72,7 +72,7 @@ pub(crate) fn compile(file: &str, text: &str) -> Result<Compiled, Vec<Fault>> {
     let provider = Provider {
         name: table.provider.name.unwrap_or_else(|| id.clone()).into(),
         aliases: table.provider.aliases.iter().map(|alias| alias.to_ascii_lowercase().into()).collect(),
-        maker: table.provider.maker,
+        makes: table.provider.makes.iter().map(|start| start.to_ascii_lowercase().into()).collect(),
         id: id.into(),
         models,
         mappings,
@@ -327,7 +327,7 @@ mod tests {
             [provider]
             id = "acme"
             aliases = ["Ac"]
-            maker = true
+            makes = ["One"]
             [[model]]
             id = "one"
             aliases = ["uno"]
@@ -352,7 +352,7 @@ mod tests {
             to = "one"
         "#;
         let provider = compile("acme.toml", text).unwrap().provider;
-        assert_eq!((&*provider.id, &*provider.aliases[0], provider.maker), ("acme", "ac", true));
+        assert_eq!((&*provider.id, &*provider.aliases[0], &*provider.makes[0]), ("acme", "ac", "one"));
         let model = &provider.models[0];
         assert_eq!(model.rates_of(PriceMeter::Input).len(), 3);
         assert_eq!(model.base_rate(PriceMeter::WebSearches).unwrap().price.per, 1000);

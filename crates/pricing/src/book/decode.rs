@@ -70,7 +70,7 @@ impl Reader<'_> {
             id: self.text()?,
             name: self.text()?,
             aliases: self.texts()?,
-            maker: self.number()? == 1,
+            makes: self.texts()?,
             models: self.list(Self::model)?,
             mappings: self
                 .list(|input| Some(Mapping { from: input.text()?, provider: input.text()?, model: input.text()? }))?,
@@ -144,7 +144,7 @@ mod tests {
         id = "acme"
         name = "Acme ½"
         aliases = ["ac"]
-        maker = true
+        makes = ["one"]
         [[model]]
         id = "one"
         mode = "chat"

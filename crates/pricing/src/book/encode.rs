@@ -65,7 +65,7 @@ fn provider(out: &mut Vec<u8>, provider: &Provider) {
     text(out, &provider.id);
     text(out, &provider.name);
     texts(out, &provider.aliases);
-    number(out, u128::from(provider.maker));
+    texts(out, &provider.makes);
     list(out, &provider.models, model);
     list(out, &provider.mappings, |out, mapping| {
         [&mapping.from, &mapping.provider, &mapping.model].into_iter().for_each(|part| text(out, part));

@@ -27,7 +27,7 @@ pub(super) struct ProviderTable {
     #[serde(default)]
     pub(super) aliases: Vec<String>,
     #[serde(default)]
-    pub(super) maker: bool,
+    pub(super) makes: Vec<String>,
     /// For people: where the prices come from, and the vendor's own pages.
     #[serde(default, rename = "source")]
     _source: Vec<SourceTable>,

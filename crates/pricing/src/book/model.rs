@@ -12,8 +12,8 @@ pub(crate) struct Provider {
     pub(crate) name: Box<str>,
     /// Other names that mean it: `bedrock`.
     pub(crate) aliases: Box<[Box<str>]>,
-    /// Whether it made the models it lists. A bare model name is looked up with makers first.
-    pub(crate) maker: bool,
+    /// How the names of the models begin that it made itself. Where several list a bare name, its maker is meant.
+    pub(crate) makes: Box<[Box<str>]>,
     /// The models.
     pub(crate) models: Vec<Model>,
     /// Names that the operator mapped to models.

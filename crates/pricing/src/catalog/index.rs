@@ -13,7 +13,7 @@ pub struct ProviderRow {
     id: Arc<str>,
     name: Box<str>,
     aliases: Box<[Box<str>]>,
-    maker: bool,
+    makes: Box<[Box<str>]>,
     models: Vec<Arc<Model>>,
     names: HashMap<Box<str>, ModelName>,
     bare: HashMap<Box<str>, Option<u32>>,
@@ -48,10 +48,10 @@ impl ProviderRow {
         &self.aliases
     }
 
-    /// Whether it made the models it lists.
+    /// Whether a model of this name, in lower case, is one that it made itself, should it list it.
     #[must_use]
-    pub fn is_maker(&self) -> bool {
-        self.maker
+    pub fn makes(&self, lower: &str) -> bool {
+        self.makes.iter().any(|start| lower.starts_with(&**start))
     }
 
     /// Its models.
@@ -163,7 +163,7 @@ fn row(provider: Provider, clashes: &mut Vec<String>) -> ProviderRow {
         id: (&*provider.id).into(),
         name: provider.name,
         aliases: provider.aliases,
-        maker: provider.maker,
+        makes: provider.makes,
         models: provider.models.into_iter().map(Arc::new).collect(),
         names,
         bare: HashMap::new(),

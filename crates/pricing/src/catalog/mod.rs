@@ -115,7 +115,10 @@ impl Catalog {
             matched_by: found.matched_by(),
             price_version: &self.version,
         };
-        engine::bill(&found.model, usage, &context, &header)
+        match engine::bill(&found.model, usage, &context, &header) {
+            CostState::Priced(cost) if cost.lines.is_empty() && !cost.warnings.is_empty() => CostState::UnknownModel,
+            known => known,
+        }
     }
 
     /// The cost of what an answer said about its usage: [`resolve`](Self::resolve) and [`price`](Self::price) in one.

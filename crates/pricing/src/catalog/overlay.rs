@@ -73,8 +73,8 @@ fn lay_over(providers: &mut Vec<Provider>, over: Provider) {
     let taken: HashSet<String> = names.map(|name| name.trim().to_ascii_lowercase()).collect();
     under.models.retain(|model| !over.models.iter().any(|new| new.id.eq_ignore_ascii_case(&model.id)));
     for model in &mut under.models {
-        let is_free = |alias: &Box<str>| !taken.contains(&alias.trim().to_ascii_lowercase());
-        if !model.aliases.iter().all(is_free) {
+        let is_free = |alias: &str| !taken.contains(&alias.trim().to_ascii_lowercase());
+        if !model.aliases.iter().all(|alias| is_free(alias)) {
             model.aliases = model.aliases.iter().filter(|alias| is_free(alias)).cloned().collect();
         }
     }
@@ -83,7 +83,7 @@ fn lay_over(providers: &mut Vec<Provider>, over: Provider) {
     under.aliases = under.aliases.iter().cloned().chain(new_aliases.collect::<Vec<_>>()).collect();
     under.mappings.retain(|mapping| !over.mappings.iter().any(|new| new.from == mapping.from));
     under.mappings.extend(over.mappings);
-    under.maker |= over.maker;
+    under.makes = under.makes.iter().cloned().chain(over.makes).collect();
 }
 
 /// Mappings to what the book does not list.

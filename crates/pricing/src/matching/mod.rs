@@ -142,6 +142,10 @@ fn rule_of(row: &ProviderRow, name: ModelName, written: &str) -> MatchRule {
 fn listed(row: &ProviderRow, written: &str, forms: &[Form<'_>]) -> Option<Match> {
     forms.iter().find_map(|form| {
         let lower = form.id.to_ascii_lowercase();
+        let in_another_path = row.bare(&lower).filter(|_| form.is_out_of_path);
+        if let Some(at) = in_another_path {
+            return found(row, at, MatchRule::Wrapped, form.region);
+        }
         if let Some(name) = row.named(&lower) {
             let rule = if form.is_whole { rule_of(row, name, written) } else { MatchRule::Wrapped };
             return found(row, name.model, rule, form.region);
@@ -207,7 +211,7 @@ fn without_geo_prefix(row: &ProviderRow, forms: &[Form<'_>]) -> Option<Match> {
         let (prefix, rest) = form.id.split_once('.')?;
         let prefix = GEO_PREFIXES.iter().find(|known| known.eq_ignore_ascii_case(prefix))?;
         let bare: SmallVec<[Form<'_>; 1]> =
-            smallvec::smallvec![Form { id: rest, region: Some(prefix), is_whole: false }];
+            smallvec::smallvec![Form { id: rest, region: Some(prefix), is_whole: false, is_out_of_path: false }];
         let hit = listed(row, rest, &bare).or_else(|| re_dated(row, &bare)).or_else(|| undated(row, &bare))?;
         Some(Match { rule: MatchRule::GeoPrefix, ..hit })
     })
@@ -215,21 +219,18 @@ fn without_geo_prefix(row: &ProviderRow, forms: &[Form<'_>]) -> Option<Match> {
 
 /// Finds provider and row by the model's name alone: a wrapper or prefix that names the provider, else the only provider
 /// that lists the name, else the only one of several that made the model.
-fn infer(index: &Index, model: &str) -> Option<Match> {
+fn infer<'i>(index: &'i Index, model: &str) -> Option<Match> {
     let id = model.trim();
     if let Some(row) = wrapper::owner(index, id) {
         return find_at(index, row, model);
     }
     let lower = id.to_ascii_lowercase();
     let named_by = |name: &str| {
-        let mut all = index.listing(name);
-        match (all.next(), all.next()) {
-            (only, None) => only,
-            _ => {
-                let mut makers = index.listing(name).filter(|row| row.is_maker());
-                makers.next().filter(|_| makers.next().is_none())
-            }
-        }
+        let only = |rows: &mut dyn Iterator<Item = &'i ProviderRow>| {
+            let first = rows.next();
+            first.filter(|_| rows.next().is_none())
+        };
+        only(&mut index.listing(name)).or_else(|| only(&mut index.listing(name).filter(|row| row.makes(name))))
     };
     if index.listing(&lower).next().is_some() {
         let row = named_by(&lower)?;

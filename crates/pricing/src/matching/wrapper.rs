@@ -13,6 +13,8 @@ pub(super) struct Form<'a> {
     pub(super) region: Option<&'a str>,
     /// Whether nothing was taken off but blanks.
     pub(super) is_whole: bool,
+    /// Whether a provider's own path was taken off last. Fireworks keeps a model under one of two.
+    pub(super) is_out_of_path: bool,
 }
 
 /// Paths before a model's name, whoever the provider is.
@@ -34,7 +36,8 @@ const DEPTH: usize = 6;
 /// The name, then what is left of it after each wrapper; last without a maker's name before it (`google/gemini-…`), as
 /// hosts of many makers' models take it.
 pub(super) fn forms<'a>(index: &Index, row: &ProviderRow, id: &'a str) -> SmallVec<[Form<'a>; 4]> {
-    let mut forms: SmallVec<[Form<'a>; 4]> = smallvec![Form { id, region: None, is_whole: true }];
+    let mut forms: SmallVec<[Form<'a>; 4]> =
+        smallvec![Form { id, region: None, is_whole: true, is_out_of_path: false }];
     let mut last = forms[0];
     for _ in 0..DEPTH {
         let Some(inner) = take_off(row, last) else { break };
@@ -43,14 +46,14 @@ pub(super) fn forms<'a>(index: &Index, row: &ProviderRow, id: &'a str) -> SmallV
     }
     let of_another = last.id.split_once('/').filter(|(prefix, _)| index.provider(prefix).is_some());
     if let Some((_, rest)) = of_another.filter(|(_, rest)| !rest.is_empty()) {
-        forms.push(Form { id: rest, is_whole: false, ..last });
+        forms.push(Form { id: rest, is_whole: false, is_out_of_path: false, ..last });
     }
     forms
 }
 
 /// What is left of a listed id when everything known is taken off: `glm-5` of `accounts/fireworks/models/glm-5`.
 pub(crate) fn unwrapped<'a>(row: &ProviderRow, id: &'a str) -> &'a str {
-    let mut last = Form { id, region: None, is_whole: true };
+    let mut last = Form { id, region: None, is_whole: true, is_out_of_path: false };
     for _ in 0..DEPTH {
         let Some(inner) = take_off(row, last) else { break };
         last = inner;
@@ -70,7 +73,12 @@ pub(super) fn owner<'i>(index: &'i Index, id: &str) -> Option<&'i ProviderRow> {
 /// Takes one wrapper off; `None` where there is none.
 fn take_off<'a>(row: &ProviderRow, form: Form<'a>) -> Option<Form<'a>> {
     let inner = |id: &'a str, region| {
-        (!id.is_empty()).then_some(Form { id, region: Option::or(region, form.region), is_whole: false })
+        (!id.is_empty()).then_some(Form {
+            id,
+            region: Option::or(region, form.region),
+            is_whole: false,
+            is_out_of_path: false,
+        })
     };
     if let Some((region, resource)) = bedrock_arn(form.id) {
         return inner(resource, Some(region));
@@ -80,7 +88,7 @@ fn take_off<'a>(row: &ProviderRow, form: Form<'a>) -> Option<Form<'a>> {
         return inner(model, None);
     }
     if let Some(rest) = PATHS.iter().find_map(|path| strip_start(form.id, path)) {
-        return inner(rest, None);
+        return inner(rest, None).map(|form| Form { is_out_of_path: true, ..form });
     }
     let (first, rest) = form.id.split_once('/')?;
     if row.is_named(first) {
