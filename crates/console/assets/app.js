@@ -33,7 +33,7 @@ function useView() {
 }
 
 /** Says when the end of the list comes near. */
-function useEnd(/** @type {any} */ mark, /** @type {any} */ root, /** @type {() => void} */ reached) {
+function useEnd(/** @type {any} */ mark, /** @type {any} */ root, /** @type {() => unknown} */ reached) {
   const held = useRef(reached);
   held.current = reached;
   useEffect(() => {
@@ -65,7 +65,8 @@ function App() {
   const mayShow = () => atTop() && !hovered.current && !current && !view.open;
   const list = useList(view, live, mayShow);
   const { rows, next, waiting, missed } = list.calls;
-  useEnd(end, scroller, list.loadOlder);
+  // A failed page is asked for again by hand only.
+  useEnd(end, scroller, () => list.error || list.loadOlder());
 
   const open = (/** @type {string} */ id, replace = false) => {
     setCurrent(id);
@@ -90,6 +91,10 @@ function App() {
   const clear = () => go({ filters: {}, range: '' });
   const toggleUtc = () => setUtc((held) => (keepUtc(!held), !held));
   const letIn = () => list.letIn().then(() => scroller.current?.scrollTo(0, 0));
+  const showNew = () => {
+    setCurrent(null);
+    letIn();
+  };
   const onLeave = () => {
     hovered.current = false;
     if (waiting.length > 0 && !missed && mayShow()) letIn();
@@ -116,11 +121,11 @@ function App() {
     <${Header} view=${view} feed=${list.feed} live=${live} utc=${utc} onRange=${(/** @type {string} */ range) => go({ range })} onLive=${() => setLive(!live)} onUtc=${toggleUtc}
       onTheme=${switchTheme} onHelp=${() => setHelp(true)} onHome=${() => go({ filters: {}, range: '', open: null })}
       search=${html`<${Search} rows=${rows} inputRef=${searchInput} onFilters=${filter} onOpen=${open} />`} />
-    <main class="page" ref=${scroller}>
+    <main class=${`page ${view.open ? 'beside' : ''}`} ref=${scroller}>
       <h1 class="visually-hidden">Requests</h1>
       <div class="summary"><${Totals} totals=${list.totals} stale=${list.stale} />
         <${Chips} filters=${view.filters} onRemove=${unfilter} onClear=${clear} nameOf=${chipText(utc)} /></div>
-      <div class="pill-line" aria-live="polite">${(waiting.length > 0 || missed) && html`<button type="button" class="pill" onClick=${letIn}>${missed ? 'Many new · reload' : `${waiting.length} new`} ↑</button>`}</div>
+      <div class="pill-line" aria-live="polite">${(waiting.length > 0 || missed) && html`<button type="button" class="pill" onClick=${showNew}>${missed ? 'Many new · reload' : `${waiting.length} new`} ↑</button>`}</div>
       ${list.error && rows.length === 0 && html`<${Failed} error=${list.error} onRetry=${list.reload} />`}
       ${empty && (filtered ? html`<${NothingMatches} onClear=${clear} />` : html`<${FirstSteps} />`)}
       ${rows.length > 0 && html`<div class=${list.loading && list.stale ? 'stale' : ''} onMouseEnter=${() => (hovered.current = true)} onMouseLeave=${onLeave}>

@@ -53,7 +53,7 @@ function Message(/** @type {any} */ { role, note, blocks }) {
     ${blocks.length ? blocks.map((/** @type {any} */ block) => html`<${Block} block=${block} />`) : html`<p class="muted">Nothing.</p>`}</article>`;
 }
 
-/** Long systems prompts are folded: what was asked and answered is what people come for. */
+/** Long system prompts are folded: what was asked and answered is what people come for. */
 const LONG_SYSTEM = 600;
 
 function System(/** @type {any} */ { blocks }) {
@@ -70,7 +70,7 @@ export function Conversation({ call }) {
   }
   const { system = [], messages = [], tools = [], answers = [] } = conversation;
   return html`<div class="conversation">
-    ${tools.length > 0 && html`<${Folded} label=${`${tools.length} tools offered`}>${tools.map((/** @type {any} */ tool) => html`<${Json} text=${JSON.stringify(tool)} />`)}<//>`}
+    ${tools.length > 0 && html`<${Folded} label=${tools.length === 1 ? 'One tool offered' : `${tools.length} tools offered`}>${tools.map((/** @type {any} */ tool) => html`<${Json} text=${JSON.stringify(tool)} />`)}<//>`}
     ${system.length > 0 && html`<${System} blocks=${system} />`}
     ${messages.map((/** @type {any} */ { role, content }) => (role === 'system' || role === 'developer' ? html`<${System} blocks=${content} />` : html`<${Message} role=${role} blocks=${content} />`))}
     ${answers.length === 0 && html`<p class="muted no-answer">No answer was kept.</p>`}

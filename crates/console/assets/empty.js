@@ -2,15 +2,15 @@
 import { html } from './html.js';
 import { Copy } from './copy.js';
 
-/** @param {string} origin @returns {{ name: string, code: string, marked: string }[]} */
+/** @param {string} origin @returns {{ name: string, code: string, marked: RegExp }[]} */
 function recipes(origin) {
   return [
-    { name: 'Python, OpenAI', code: `client = OpenAI(\n    base_url="${origin}/v1",\n    api_key="<your key of this gateway>",\n)`, marked: 'base_url' },
-    { name: 'Python, Anthropic', code: `client = Anthropic(\n    base_url="${origin}/anthropic",\n    api_key="<your key of this gateway>",\n)`, marked: 'base_url' },
+    { name: 'Python, OpenAI', code: `client = OpenAI(\n    base_url="${origin}/v1",\n    api_key="<your key of this gateway>",\n)`, marked: /base_url|api_key/ },
+    { name: 'Python, Anthropic', code: `client = Anthropic(\n    base_url="${origin}/anthropic",\n    api_key="<your key of this gateway>",\n)`, marked: /base_url|api_key/ },
     {
       name: 'Or right now, without any account',
       code: `curl ${origin}/v1/chat/completions \\\n  -H "Authorization: Bearer <your key of this gateway>" \\\n  -H "Content-Type: application/json" \\\n  -d '{"model": "demo/echo", "messages": [{"role": "user", "content": "Hello!"}]}'`,
-      marked: 'demo/echo',
+      marked: /demo\/echo/,
     },
   ];
 }
@@ -22,7 +22,7 @@ export function FirstSteps() {
     <p>Change two lines in your program, and each of its calls appears here while you watch.</p>
     <div class="recipes">${recipes(location.origin).map(({ name, code, marked }) => html`<figure>
       <figcaption>${name}<${Copy} text=${code} name=${`the code for ${name}`} /></figcaption>
-      <pre><code>${code.split('\n').map((line) => html`<span class=${line.includes(marked) ? 'marked' : ''}>${line}\n</span>`)}</code></pre>
+      <pre><code>${code.split('\n').map((line) => html`<span class=${marked.test(line) ? 'marked' : ''}>${`${line}\n`}</span>`)}</code></pre>
     </figure>`)}</div>
     <p class="muted">Keys of providers stay with the gateway; your programs only need a key of the gateway. The first one was printed when it started.</p>
   </section>`;

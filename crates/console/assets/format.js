@@ -63,8 +63,8 @@ export function count(count) {
  */
 export function compact(count) {
   for (const [size, letter] of /** @type {[number, string][]} */ ([[1e12, 'T'], [1e9, 'B'], [1e6, 'M'], [1e3, 'k']])) {
-    // 999,950 and up would round to 1000k.
-    if (count < size * 0.99995 || (size === 1e3 && count < 10_000)) continue;
+    // 999,500 and up would round to 1000k.
+    if (count < size * 0.9995 || (size === 1e3 && count < 10_000)) continue;
     const units = count / size;
     return units.toFixed(units < 9.995 ? 2 : units < 99.95 ? 1 : 0) + letter;
   }

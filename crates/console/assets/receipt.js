@@ -15,7 +15,7 @@ function Unknown({ call }) {
 
 /** @param {{ receipt: any }} props */
 function Lines({ receipt }) {
-  return html`<table class="receipt"><thead><tr><th scope="col">Meter</th><th scope="col" class="number">Quantity</th><th scope="col"></th>
+  return html`<table class="receipt"><thead><tr><th scope="col">Meter</th><th scope="col" class="number">Quantity</th><th scope="col" class="times"></th>
       <th scope="col" class="number">List price</th><th scope="col" class="number">Amount</th></tr></thead>
     <tbody>${receipt.lines.map((/** @type {any} */ line) => html`<tr><th scope="row">${words(line.meter)}</th><td class="number">${count(line.quantity)}</td><td class="times">×</td>
       <td class="number">${exactMoney(line.price)}<span class="per"> per ${line.per === 1 ? 'one' : line.per === 1e6 ? '1M' : count(line.per)}</span></td>

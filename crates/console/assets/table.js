@@ -65,7 +65,7 @@ const COLUMNS = [
   ['user', 'User', ''],
   ['outcome', 'Outcome', 'How the call ended, and the HTTP status the client got'],
   ['number input', 'Tokens in', 'All tokens the model read; the percentage was read from the provider’s cache'],
-  ['number output', 'out', 'All tokens the model wrote, reasoning included'],
+  ['number output', 'Tokens out', 'All tokens the model wrote, reasoning included'],
   ['number cost', 'Cost', 'List price × quantity'],
   ['number ttft', 'TTFT', 'Time to first token: until the first content of a stream was handed to the client'],
   ['number latency', 'Latency', 'Until the call was over'],

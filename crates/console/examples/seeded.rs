@@ -6,6 +6,8 @@
 //!
 //! Prints a login link; the key `demo` opens it as well. In debug builds the assets are read from disk at each request.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for working on the pages: it may fail and speak")]
+
 #[path = "../tests/support/memory_store.rs"]
 mod memory_store;
 

@@ -1,5 +1,7 @@
 //! The console as its callers see it: one router over a store in memory.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 mod api;
 mod described;
 mod desk;
