@@ -1,1 +1,62 @@
-//! placeholder
+//! Providers and the wire formats they speak: bytes in, values out.
+//!
+//! A *provider* is a row of data ([`Registry`], `providers.toml`): where it is, how its key is sent, which dialect it
+//! speaks and what it does differently. A *dialect* is a pair of codecs ([`Dialect`]) between its bytes and the one
+//! canonical conversation ([`chat`]); any dialect translates to any other through it. Nothing here does IO.
+//!
+//! A gateway that takes OpenAI's format and asks Anthropic:
+//!
+//! ```
+//! use tachograph_providers::{Answering, DialectId, Registry, dialect};
+//!
+//! let (client, provider) = (dialect(DialectId::OpenAiChat), Registry::builtin().get("anthropic").unwrap());
+//! let upstream = dialect(provider.dialect);
+//! let asked = client.decode_request(br#"{"model":"fast","messages":[{"role":"user","content":"Hi"}],"seed":7}"#)?;
+//! let sent = upstream.encode_request(&asked, "claude-haiku-4-5", provider, 4_096)?;
+//! assert!(sent.body.starts_with(br#"{"model":"claude-haiku-4-5","#));
+//! assert_eq!(sent.notes[0].feature, "seed"); // Anthropic has none: the caller is told.
+//!
+//! let answer = upstream.decode_response(br#"{"type":"message","content":[{"type":"text","text":"Hello"}],
+//!     "stop_reason":"end_turn","usage":{"input_tokens":9,"output_tokens":2}}"#)?;
+//! let to = Answering { id: "chatcmpl-1".into(), created: 1_795_000_000, model: "fast".into() };
+//! let body: serde_json::Value = serde_json::from_slice(&client.encode_response(&answer, &to)).unwrap();
+//! assert_eq!(body["choices"][0]["message"]["content"], "Hello");
+//! assert_eq!(body["usage"]["total_tokens"], 11);
+//! # Ok::<(), tachograph_reply::ApiError>(())
+//! ```
+//!
+//! Where both sides speak one dialect nothing is translated: bytes pass, [`Dialect::tap`] looks at them, [`json`] edits
+//! the one field that must change, and [`HideUsage`] takes out what asking for usage put in.
+//!
+//! To add a provider of a known dialect, add a table to `providers.toml`. To add a dialect, add a module like
+//! `openai_chat`, a variant to [`DialectId`] and a line to the table in `dialect.rs`; what it cannot say goes into the
+//! table in [`loss`].
+
+mod anthropic;
+pub mod chat;
+mod conversation;
+mod dialect;
+mod effort;
+mod fault;
+mod hide;
+pub mod json;
+pub mod loss;
+mod object;
+mod openai_chat;
+mod provider;
+mod registry;
+pub mod sse;
+mod tap;
+pub mod usage;
+
+pub use chat::StreamEvent;
+pub use conversation::{Conversation, conversation};
+pub use dialect::{
+    Answering, Dialect, DialectId, Encoded, StreamReader, StreamWriter, dialect, dialect_of_api, dialect_of_path,
+};
+pub use hide::{HideUsage, ask_for_usage};
+pub use loss::{Action, Note};
+pub use provider::{AuthStyle, MaxTokensField, Provider, Quirks, StreamUsage, ThinkingReplay};
+pub use registry::Registry;
+use tachograph_reply::ApiError;
+pub use tap::opaque_tap;

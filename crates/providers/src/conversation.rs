@@ -1,0 +1,71 @@
+//! A recorded call as a conversation, for people to read.
+
+use serde::Serialize;
+
+use crate::chat::{Assembler, ChatRequest, ChatResponse};
+use crate::dialect::{dialect, dialect_of_api};
+use crate::json;
+use crate::{DialectId, StreamEvent};
+
+/// What was asked and answered, as far as it could be read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Conversation {
+    /// The request; nothing where it is of no known dialect or cannot be read.
+    pub request: Option<ChatRequest>,
+    /// The answer; nothing where there was none or it cannot be read.
+    pub response: Option<ChatResponse>,
+    /// The error inside a stream, or of a body that is one.
+    pub error: Option<String>,
+    /// Whether a body was cut off and only its beginning is shown.
+    pub truncated: bool,
+}
+
+/// Reads a recorded request and its answer. `api` is the record's (`openai.chat`); bodies may be cut off anywhere, then
+/// what is there is shown.
+#[must_use]
+pub fn conversation(api: &str, stream: bool, request: &[u8], response: &[u8]) -> Conversation {
+    let Some(id) = dialect_of_api(api) else { return Conversation::default() };
+    let mut read = Conversation::default();
+    let whole = json::mend(request);
+    read.truncated = whole != request;
+    read.request = dialect(id).decode_request(&whole).ok();
+    let begins = response.trim_ascii_start().first();
+    let is_document = matches!(begins, Some(b'{' | b'[')) || !stream && begins != Some(&b'd') && begins != Some(&b'e');
+    if is_document {
+        document(id, response, &mut read);
+    } else if begins.is_some() {
+        streamed(id, response, &mut read);
+    }
+    read
+}
+
+fn document(id: DialectId, response: &[u8], read: &mut Conversation) {
+    let whole = json::mend(response);
+    read.truncated |= whole != response;
+    match dialect(id).decode_response(&whole) {
+        Ok(response) => read.response = Some(response),
+        Err(error) if !response.is_empty() => read.error = Some(error.message().to_owned()),
+        Err(_) => {}
+    }
+}
+
+fn streamed(id: DialectId, response: &[u8], read: &mut Conversation) {
+    let mut reader = dialect(id).reader();
+    let mut events = Vec::new();
+    reader.push(response, &mut events);
+    reader.finish(&mut events);
+    let mut assembler = Assembler::new(id);
+    for event in &events {
+        assembler.push(event);
+        if let StreamEvent::Error(error) = event {
+            read.error = Some(error.message().to_owned());
+        }
+    }
+    let reading = reader.reading();
+    read.truncated |= !reading.ended && read.error.is_none();
+    let mut response = assembler.into_response();
+    response.usage = reading.usage;
+    response.service_tier = reading.service_tier;
+    response.provider_cost = reading.provider_cost;
+    read.response = Some(response);
+}

@@ -1,0 +1,224 @@
+//! What a dialect is, and the table of those that are known.
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use tachograph_record::{Reading, Tap};
+use tachograph_reply::{ApiError, ErrorShape};
+
+use crate::chat::{ChatRequest, ChatResponse, StreamEvent};
+use crate::loss::Note;
+use crate::{AuthStyle, Provider, anthropic, openai_chat};
+
+/// A wire format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DialectId {
+    /// OpenAI's chat completions.
+    #[serde(rename = "openai.chat", alias = "openai")]
+    OpenAiChat,
+    /// Anthropic's messages.
+    #[serde(rename = "anthropic.messages", alias = "anthropic")]
+    AnthropicMessages,
+}
+
+/// A wire format's two directions. Bytes in, values out: nothing here does IO, waits or knows of a clock.
+pub trait Dialect: Send + Sync {
+    /// Which one it is.
+    fn id(&self) -> DialectId;
+
+    /// Its name in records: `openai.chat`.
+    fn name(&self) -> &'static str;
+
+    /// How its clients read errors.
+    fn error_shape(&self) -> ErrorShape;
+
+    /// Reads a request.
+    ///
+    /// # Errors
+    ///
+    /// A 400 that names the field at fault.
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, ApiError>;
+
+    /// Writes a request for a model at a provider. `max_output_default` is the limit of output tokens to ask for where
+    /// the dialect must name one and the caller did not.
+    ///
+    /// # Errors
+    ///
+    /// A 400 where the request asks for what the dialect cannot say and leaving it out would change the answer's shape.
+    fn encode_request(
+        &self,
+        request: &ChatRequest,
+        model: &str,
+        provider: &Provider,
+        max_output_default: u64,
+    ) -> Result<Encoded, ApiError>;
+
+    /// Reads a whole answer.
+    ///
+    /// # Errors
+    ///
+    /// Where the body is none: not JSON, or an error under a success's status.
+    fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ApiError>;
+
+    /// Writes a whole answer.
+    fn encode_response(&self, response: &ChatResponse, to: &Answering) -> Bytes;
+
+    /// A reader of one stream.
+    fn reader(&self) -> Box<dyn StreamReader>;
+
+    /// A writer of one stream. `include_usage` is whether the caller asked for usage at the end of it.
+    fn writer(&self, to: &Answering, include_usage: bool) -> Box<dyn StreamWriter>;
+
+    /// Reads an error's body, in whatever shape it is: this dialect's, another's, HTML, nothing.
+    fn decode_error(&self, status: StatusCode, body: &[u8]) -> ApiError {
+        crate::fault::decode_error(status, body)
+    }
+
+    /// An observer of one answer that passes untouched.
+    fn tap(&self, stream: bool, status: u16) -> Box<dyn Tap>;
+}
+
+/// Reads one stream: the provider's bytes in, events out.
+pub trait StreamReader: Send {
+    /// Takes the next bytes, cut anywhere, and appends the events that are now known.
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>);
+
+    /// No more bytes will come. Appends what was held back, and [`StreamEvent::End`] if the stream reached its end; if
+    /// it did not, and carried no error, it was cut short.
+    fn finish(&mut self, out: &mut Vec<StreamEvent>);
+
+    /// What the stream said about itself: what the dialect's tap reads from the same bytes.
+    fn reading(&mut self) -> Reading;
+}
+
+/// Writes one stream: events in, bytes for the client out.
+pub trait StreamWriter: Send {
+    /// Takes the next event and appends what the client is to be sent for it, which may be nothing yet.
+    fn write(&mut self, event: &StreamEvent, out: &mut BytesMut);
+
+    /// The stream was cut or failed: appends a last error event, and no terminator, so that no client takes the stream
+    /// for finished. Nothing is written after it.
+    fn fail(&mut self, error: &ApiError, out: &mut BytesMut);
+}
+
+/// To whom an answer is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answering {
+    /// The answer's id, where the provider gave none.
+    pub id: String,
+    /// When it was made, in seconds since 1970.
+    pub created: u64,
+    /// The model, as the caller asked for it.
+    pub model: String,
+}
+
+/// A request written in a dialect.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// The body.
+    pub body: Bytes,
+    /// What the dialect could not say, or only nearly.
+    pub notes: Vec<Note>,
+}
+
+/// What providers of a dialect do unless their row says otherwise.
+pub(crate) struct Conventions {
+    pub(crate) chat_path: &'static str,
+    pub(crate) auth: fn() -> AuthStyle,
+    pub(crate) headers: &'static [(&'static str, &'static str)],
+}
+
+/// One dialect: everything another module needs to know of it stands in its line of [`TABLE`].
+struct Row {
+    id: DialectId,
+    dialect: &'static dyn Dialect,
+    /// How the paths of its chat endpoint end.
+    path_end: &'static str,
+    conventions: Conventions,
+}
+
+static TABLE: &[Row] = &[
+    Row {
+        id: DialectId::OpenAiChat,
+        dialect: &openai_chat::OpenAiChat,
+        path_end: "/chat/completions",
+        conventions: Conventions { chat_path: "/chat/completions", auth: || AuthStyle::Bearer, headers: &[] },
+    },
+    Row {
+        id: DialectId::AnthropicMessages,
+        dialect: &anthropic::AnthropicMessages,
+        path_end: "/messages",
+        conventions: Conventions {
+            chat_path: "/v1/messages",
+            auth: || AuthStyle::Header("x-api-key".to_owned()),
+            headers: &[("anthropic-version", "2023-06-01")],
+        },
+    },
+];
+
+fn row(id: DialectId) -> &'static Row {
+    TABLE.iter().find(|row| row.id == id).unwrap_or(&TABLE[0])
+}
+
+pub(crate) fn conventions(id: DialectId) -> &'static Conventions {
+    &row(id).conventions
+}
+
+/// The dialect of this id.
+#[must_use]
+pub fn dialect(id: DialectId) -> &'static dyn Dialect {
+    row(id).dialect
+}
+
+/// The dialect of this name, as in records (`openai.chat`).
+#[must_use]
+pub fn dialect_of_api(api: &str) -> Option<DialectId> {
+    TABLE.iter().find(|row| row.dialect.name() == api).map(|row| row.id)
+}
+
+/// The dialect that a proxied path speaks, if its bodies are understood: `…/chat/completions`, `…/messages`. A query
+/// and a slash at the end do not matter.
+#[must_use]
+pub fn dialect_of_path(path: &str) -> Option<DialectId> {
+    let path = path.split(['?', '#']).next().unwrap_or(path).trim_end_matches('/');
+    TABLE.iter().find(|row| path.ends_with(row.path_end)).map(|row| row.id)
+}
+
+impl DialectId {
+    /// Its name in records: `openai.chat`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        dialect(self).name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dialect_has_its_line() {
+        for id in [DialectId::OpenAiChat, DialectId::AnthropicMessages] {
+            assert_eq!(dialect(id).id(), id);
+            assert_eq!(dialect_of_api(id.name()), Some(id));
+            assert_eq!(serde_json::to_value(id).unwrap(), id.name());
+            assert_eq!(dialect_of_path(conventions(id).chat_path), Some(id));
+        }
+        assert_eq!(serde_json::from_str::<DialectId>("\"openai\"").unwrap(), DialectId::OpenAiChat);
+        assert_eq!(serde_json::from_str::<DialectId>("\"anthropic\"").unwrap(), DialectId::AnthropicMessages);
+    }
+
+    #[test]
+    fn paths() {
+        for (path, want) in [
+            ("/openai/v1/chat/completions", Some(DialectId::OpenAiChat)),
+            ("/v1/messages?beta=true", Some(DialectId::AnthropicMessages)),
+            ("/v1/messages/", Some(DialectId::AnthropicMessages)),
+            ("/v1/messages/count_tokens", None),
+            ("/v1/messages/batches", None),
+            ("/v1/embeddings", None),
+        ] {
+            assert_eq!(dialect_of_path(path), want, "{path}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! What is lost in translation: a table.
+//!
+//! One row says what becomes of a feature of one dialect in another. Encoders take their verdicts from here and nowhere
+//! else, so documents, warnings and tests can be made from the same rows.
+
+use serde::Serialize;
+use serde_json::Value;
+use tachograph_reply::ApiError;
+
+use crate::DialectId;
+use crate::DialectId::{AnthropicMessages as Am, OpenAiChat as Oc};
+
+/// What a translated request could not say, or only nearly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// The feature, by its name in the caller's dialect.
+    pub feature: String,
+    /// What became of it.
+    pub action: Action,
+    /// How, or why.
+    pub how: String,
+}
+
+/// What became of a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It was left out.
+    Dropped,
+    /// It was said differently.
+    Approximated,
+}
+
+/// What becomes of a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is carried over whole.
+    Lossless,
+    /// It is said differently, and noted.
+    Approximated,
+    /// It is left out, and noted.
+    Dropped,
+    /// The request is refused with a 400: left out, the answer would not be what was asked for.
+    Refused,
+}
+
+/// Makes a field and its value of a value.
+type Becomes = fn(&Value) -> Option<(&'static str, Value)>;
+
+/// What becomes of one feature of `from` in `to`.
+#[derive(Debug)]
+pub struct Loss {
+    /// The caller's dialect.
+    pub from: DialectId,
+    /// The provider's.
+    pub to: DialectId,
+    /// The feature, by its name in the caller's dialect: a field of the request, or a feature of messages.
+    pub feature: &'static str,
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// How, or why, or what to do instead.
+    pub how: &'static str,
+    /// Values that ask for nothing and may be left out in silence.
+    harmless: fn(&Value) -> bool,
+    /// The field and value it becomes, for fields that are carried over as they are.
+    becomes: Option<Becomes>,
+}
+
+const fn never(_: &Value) -> bool {
+    false
+}
+
+fn off(value: &Value) -> bool {
+    matches!(value, Value::Bool(false)) || value.as_f64() == Some(0.0)
+}
+
+fn one(value: &Value) -> bool {
+    value.as_u64() == Some(1)
+}
+
+fn empty(value: &Value) -> bool {
+    value.as_object().is_some_and(serde_json::Map::is_empty) || value.as_array().is_some_and(Vec::is_empty)
+}
+
+fn text_only(value: &Value) -> bool {
+    value.as_array().is_some_and(|words| words.iter().all(|word| word == "text"))
+}
+
+fn medium(value: &Value) -> bool {
+    value == "medium"
+}
+
+const fn dropped(from: DialectId, to: DialectId, feature: &'static str, harmless: fn(&Value) -> bool) -> Loss {
+    let how = "has no counterpart there and was left out";
+    Loss { from, to, feature, verdict: Verdict::Dropped, how, harmless, becomes: None }
+}
+
+const fn refused(
+    from: DialectId,
+    to: DialectId,
+    feature: &'static str,
+    harmless: fn(&Value) -> bool,
+    how: &'static str,
+) -> Loss {
+    Loss { from, to, feature, verdict: Verdict::Refused, how, harmless, becomes: None }
+}
+
+const fn carried(
+    from: DialectId,
+    to: DialectId,
+    feature: &'static str,
+    how: &'static str,
+    verdict: Verdict,
+    becomes: Becomes,
+) -> Loss {
+    Loss { from, to, feature, verdict, how, harmless: never, becomes: Some(becomes) }
+}
+
+const fn approximated(from: DialectId, to: DialectId, feature: &'static str, how: &'static str) -> Loss {
+    Loss { from, to, feature, verdict: Verdict::Approximated, how, harmless: never, becomes: None }
+}
+
+/// The table. Features that are not in it are unknown fields: dropped, and noted.
+pub static LOSSES: &[Loss] = &[
+    // OpenAI chat → Anthropic messages: fields
+    refused(Oc, Am, "n", one, "Anthropic's API gives one answer a call; ask for n = 1 or make several calls"),
+    refused(Oc, Am, "logprobs", off, "Anthropic's API gives no log probabilities; leave it out"),
+    refused(Oc, Am, "top_logprobs", off, "Anthropic's API gives no log probabilities; leave it out"),
+    refused(Oc, Am, "audio", never, "Anthropic's API does not speak; leave it out"),
+    refused(Oc, Am, "modalities", text_only, "Anthropic's API answers in text only; ask for [\"text\"]"),
+    refused(Oc, Am, "functions", empty, "functions are superseded; use tools"),
+    refused(Oc, Am, "function_call", never, "function_call is superseded; use tool_choice"),
+    refused(Oc, Am, "web_search_options", never, "Anthropic's web search is a tool of its own API; use /v1/messages"),
+    dropped(Oc, Am, "seed", never),
+    dropped(Oc, Am, "logit_bias", empty),
+    dropped(Oc, Am, "frequency_penalty", off),
+    dropped(Oc, Am, "presence_penalty", off),
+    dropped(Oc, Am, "prediction", never),
+    dropped(Oc, Am, "store", off),
+    dropped(Oc, Am, "metadata", empty),
+    dropped(Oc, Am, "prompt_cache_key", never),
+    dropped(Oc, Am, "verbosity", medium),
+    carried(Oc, Am, "top_k", "top_k", Verdict::Lossless, |value| Some(("top_k", value.clone()))),
+    carried(
+        Oc,
+        Am,
+        "service_tier",
+        "Anthropic knows auto and standard_only; default became standard_only, all others auto",
+        Verdict::Approximated,
+        |value| Some(("service_tier", Value::from(if value == "default" { "standard_only" } else { "auto" }))),
+    ),
+    carried(Oc, Am, "safety_identifier", "metadata.user_id", Verdict::Lossless, |value| {
+        Some(("metadata", serde_json::json!({ "user_id": value })))
+    }),
+    // OpenAI chat → Anthropic messages: features of messages and typed fields
+    approximated(Oc, Am, "temperature", "Anthropic takes 0 to 1; values above became 1"),
+    approximated(Oc, Am, "reasoning_effort", "became a budget of thinking tokens or Anthropic's own effort"),
+    approximated(Oc, Am, "tool_choice", "with thinking on Anthropic takes no forced tool; it became auto"),
+    approximated(Oc, Am, "allowed_tools", "only the allowed tools were declared"),
+    approximated(Oc, Am, "messages.system", "a system message amid the conversation became a marked user text"),
+    approximated(Oc, Am, "max_tokens", "was raised above the budget of thinking tokens"),
+    dropped(Oc, Am, "temperature with thinking", never),
+    dropped(Oc, Am, "top_p", one),
+    dropped(Oc, Am, "stop", never),
+    dropped(Oc, Am, "messages.name", never),
+    dropped(Oc, Am, "messages.reasoning", never),
+    dropped(Oc, Am, "image_url.detail", never),
+    approximated(
+        Oc,
+        Am,
+        "thinking",
+        "was switched off: the signed thinking of the last turn did not come back with it",
+    ),
+    approximated(Oc, Am, "response_format", "became an instruction to answer with a JSON object only"),
+    approximated(Oc, Am, "tool_calls.id", "ids were rewritten to the letters Anthropic takes"),
+    refused(Oc, Am, "messages.audio", never, "Anthropic's API takes no audio; send its transcript"),
+    refused(Oc, Am, "messages.content", never, "this content part cannot be sent to Anthropic"),
+    refused(Oc, Am, "tools", never, "only function tools can be sent to Anthropic"),
+    refused(Oc, Am, "messages.file_id", never, "files held by OpenAI cannot be sent to Anthropic; send file_data"),
+    // Anthropic messages → OpenAI chat: fields
+    dropped(Am, Oc, "top_k", never),
+    dropped(Am, Oc, "metadata", empty),
+    dropped(Am, Oc, "context_management", never),
+    dropped(Am, Oc, "cache_control", never),
+    dropped(Am, Oc, "output_config", empty),
+    dropped(Am, Oc, "inference_geo", never),
+    dropped(Am, Oc, "speed", never),
+    refused(Am, Oc, "container", never, "containers are Anthropic's own; leave it out"),
+    refused(Am, Oc, "mcp_servers", empty, "MCP servers are called by Anthropic's own API only; leave them out"),
+    carried(Am, Oc, "service_tier", "standard_only became default", Verdict::Approximated, |value| {
+        Some(("service_tier", Value::from(if value == "standard_only" { "default" } else { "auto" })))
+    }),
+    // Anthropic messages → OpenAI chat: features of messages and typed fields
+    approximated(Am, Oc, "thinking", "became the nearest reasoning_effort"),
+    approximated(Am, Oc, "messages.tool_result.is_error", "the result's text says that it is an error"),
+    approximated(Am, Oc, "messages.tool_result.content", "pictures and documents follow in a user message"),
+    dropped(Am, Oc, "messages.thinking", never),
+    dropped(Am, Oc, "messages.cache_control", never),
+    dropped(Am, Oc, "messages.citations", never),
+    dropped(Am, Oc, "messages.document", never),
+    dropped(Am, Oc, "messages.content", never),
+    refused(Am, Oc, "messages.file_id", never, "files held by Anthropic cannot be sent elsewhere; send the bytes"),
+    refused(
+        Am,
+        Oc,
+        "tools",
+        never,
+        "this tool is run by Anthropic's own API and has no counterpart; declare tools of your own",
+    ),
+    approximated(Am, Oc, "stop_sequences", "only the first four were sent"),
+];
+
+/// Takes verdicts from the table for one request and gathers its notes.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    from: DialectId,
+    to: DialectId,
+    notes: Vec<Note>,
+}
+
+impl Ledger {
+    pub(crate) fn new(from: DialectId, to: DialectId) -> Self {
+        Self { from, to, notes: Vec::new() }
+    }
+
+    /// Whether both sides speak one dialect, so that nothing is lost.
+    pub(crate) fn is_native(&self) -> bool {
+        self.from == self.to
+    }
+
+    pub(crate) fn into_notes(self) -> Vec<Note> {
+        self.notes
+    }
+
+    fn row(&self, feature: &str) -> Option<&'static Loss> {
+        LOSSES.iter().find(|loss| loss.from == self.from && loss.to == self.to && loss.feature == feature)
+    }
+
+    /// Notes what the table says of a feature, once.
+    pub(crate) fn note(&mut self, feature: &str) {
+        let (action, how) = match self.row(feature) {
+            Some(loss) if loss.verdict == Verdict::Approximated => (Action::Approximated, loss.how),
+            Some(loss) => (Action::Dropped, loss.how),
+            None => (Action::Dropped, "is not known there and was left out"),
+        };
+        if !self.notes.iter().any(|note| note.feature == feature) {
+            self.notes.push(Note { feature: feature.to_owned(), action, how: how.to_owned() });
+        }
+    }
+
+    /// The refusal of a feature, at a place in the request.
+    pub(crate) fn refusal(&self, feature: &str, param: impl Into<String>) -> ApiError {
+        let how = self.row(feature).map_or("this cannot be said in the provider's API", |loss| loss.how);
+        let param = param.into();
+        ApiError::invalid("unsupported_parameter", format!("{param}: {how}.")).with_param(param)
+    }
+
+    /// Carries a field that this crate has no type for to the other dialect, as the table says.
+    ///
+    /// # Errors
+    ///
+    /// If the table refuses it.
+    pub(crate) fn carry(&mut self, field: &str, value: &Value) -> Result<Option<(&'static str, Value)>, ApiError> {
+        let Some(loss) = self.row(field) else {
+            if !value.is_null() {
+                self.note(field);
+            }
+            return Ok(None);
+        };
+        if value.is_null() || (loss.harmless)(value) {
+            return Ok(None);
+        }
+        match (loss.verdict, loss.becomes) {
+            (Verdict::Refused, _) => Err(self.refusal(field, field)),
+            (Verdict::Lossless, Some(becomes)) => Ok(becomes(value)),
+            (_, becomes) => {
+                self.note(field);
+                Ok(becomes.and_then(|becomes| becomes(value)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_has_one_row_for_a_pair() {
+        for (at, loss) in LOSSES.iter().enumerate() {
+            let same = |other: &Loss| (other.from, other.to, other.feature) == (loss.from, loss.to, loss.feature);
+            assert!(!LOSSES[at + 1..].iter().any(same), "{}", loss.feature);
+            assert_ne!(loss.from, loss.to);
+            assert!(!loss.how.is_empty());
+        }
+    }
+}
