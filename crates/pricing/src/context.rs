@@ -32,9 +32,14 @@ impl PriceContext<'_> {
 /// Words for the standard tier.
 const STANDARD: &[&str] = &["default", "standard", "auto", "on_demand", "standard_only"];
 
-/// Tiers under the names by which price lists may know them, the likeliest first.
-const TIERS: &[(&str, &[&str])] =
-    &[("batches", &["batch"]), ("fast", &["fast", "priority"]), ("priority", &["priority", "fast"])];
+/// Tiers under the names by which price lists may know them, the likeliest first. Vertex tells the tier as traffic type.
+const TIERS: &[(&str, &[&str])] = &[
+    ("batches", &["batch"]),
+    ("fast", &["fast", "priority"]),
+    ("priority", &["priority", "fast"]),
+    ("on_demand_priority", &["priority"]),
+    ("on_demand_flex", &["flex"]),
+];
 
 impl<'a> PriceContext<'a> {
     /// The tiers whose prices come into question before the standard ones: a batch before the tier that was named.
@@ -66,5 +71,7 @@ mod tests {
         assert_eq!(tiers(Some("flex"), false), ["flex"]);
         assert_eq!(tiers(Some("FAST"), false), ["fast", "priority"]);
         assert_eq!(tiers(Some("flex"), true), ["batch", "flex"]);
+        assert_eq!(tiers(Some("ON_DEMAND_FLEX"), false), ["flex"]);
+        assert!(tiers(Some("ON_DEMAND"), false).is_empty());
     }
 }

@@ -159,6 +159,11 @@ impl PriceMeter {
         &TABLE[self as usize]
     }
 
+    /// All of them, in the order of lines.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.0)
+    }
+
     /// The key in a price file: `cache_read`, `web_search`.
     #[must_use]
     pub const fn key(self) -> &'static str {
