@@ -5,7 +5,8 @@
 export class ApiError extends Error {
   /** @param {number} status @param {string} code @param {string} message */
   constructor(status, code, message) {
-    super(message);
+    // The API writes for programs' logs; a person gets a sentence.
+    super(message.charAt(0).toUpperCase() + message.slice(1));
     this.status = status;
     this.code = code;
   }

@@ -68,13 +68,15 @@ export function Conversation({ call }) {
   if (!conversation) {
     return html`<p class="muted">This call cannot be shown as a conversation: its API is not one of the chat APIs, or its bodies were not kept. What passed is under Request and Response.</p>`;
   }
-  const { system = [], messages = [], tools = [], answers = [] } = conversation;
+  const { system = [], messages = [], tools = [], answers = [], error, truncated } = conversation;
   return html`<div class="conversation">
     ${tools.length > 0 && html`<${Folded} label=${tools.length === 1 ? 'One tool offered' : `${tools.length} tools offered`}>${tools.map((/** @type {any} */ tool) => html`<${Json} text=${JSON.stringify(tool)} />`)}<//>`}
     ${system.length > 0 && html`<${System} blocks=${system} />`}
     ${messages.map((/** @type {any} */ { role, content }) => (role === 'system' || role === 'developer' ? html`<${System} blocks=${content} />` : html`<${Message} role=${role} blocks=${content} />`))}
-    ${answers.length === 0 && html`<p class="muted no-answer">No answer was kept.</p>`}
+    ${answers.length === 0 && !error && html`<p class="muted no-answer">No answer was kept.</p>`}
     ${answers.map((/** @type {any} */ answer, /** @type {number} */ at) => html`<${Message} role="assistant" blocks=${answer.content}
       note=${`answer${answers.length > 1 ? ` ${at + 1} of ${answers.length}` : ''}${answer.finish_reason ? ` · ${answer.finish_reason}` : ''}`} />`)}
+    ${error && html`<article class="message failed"><header>Error</header><p class="prose">${error}</p></article>`}
+    ${truncated && html`<p class="muted no-answer">A body was cut off; this is its beginning.</p>`}
   </div>`;
 }

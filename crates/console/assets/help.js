@@ -22,6 +22,6 @@ export function Help({ onClose }) {
     <dl>${KEYS.map(([keys, about]) => html`<div><dt>${keys.split('  ').map((key) => html`<kbd>${key}</kbd>`)}</dt><dd>${about}</dd></div>`)}</dl>
     <p class="muted">Click any value to see only requests with it. The address holds the whole view: copy it to share what you see.
     Everything here is also at <a href="/api/openapi.json">/api</a> for programs.</p>
-    <form method="dialog"><button class="primary">Close</button></form>
+    <form method="dialog"><button class="primary" autofocus>Close</button></form>
   </dialog>`;
 }

@@ -42,7 +42,7 @@ class Row extends Component {
     const estimated = usage?.source === 'estimated' ? '≈ ' : '';
     return html`<tr role="row" class=${state} data-id=${call.id} aria-current=${open ? 'true' : null}>
       <td role="cell" class="time"><a href=${addressOf({ ...view, open: call.id })} title=${fullMoment(timing.received_at, utc)}>
-        ${when.day && html`<span class="day">${when.day} </span>`}${when.clock}<span class="millis">${when.millis}</span></a></td>
+        ${when.day && html`<span class="day">${when.day} </span>`}${when.clock}${!when.day && html`<span class="millis">${when.millis}</span>`}</a></td>
       <td role="cell" class="model"><${Pick} field="model" value=${call.model} /></td>
       <td role="cell" class="provider"><${Pick} field="provider" value=${call.provider}><i class=${`dot ${hueOf(call.provider)}`}></i>${call.provider}<//></td>
       <td role="cell" class="user"><${Pick} field="user" value=${call.user} /></td>

@@ -37,7 +37,16 @@ pub(crate) async fn one(
         let message = "there is no such request, or it is older than rows are kept";
         return Err(Refusal::new(StatusCode::NOT_FOUND, "unknown_request", message));
     };
-    Ok(Json(Detail::of(&record)).into_response())
+    // Bodies may be many megabytes: reading them must not hold up the calls that share these threads.
+    let told = tokio::task::spawn_blocking(move || Json(Detail::of(&record)).into_response()).await;
+    told.map_err(|error| {
+        tracing::error!(%error, %id, "console: a request cannot be shown");
+        Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "unreadable",
+            "this request cannot be shown; the gateway's log says why",
+        )
+    })
 }
 
 /// `GET /api/totals`.

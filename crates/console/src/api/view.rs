@@ -10,7 +10,7 @@ use tachograph_record::{
 };
 use tachograph_store::{Cursor, Row, StoredBody, StoredRecord};
 
-use super::conversation;
+use super::conversation::{self, ConversationView};
 
 /// One call in a list.
 #[derive(Serialize)]
@@ -95,7 +95,7 @@ pub(crate) struct Detail<'a> {
     response: BodyView<'a>,
     /// The messages and the answer in one form for every API; absent where the API is not understood or bodies were
     /// not kept.
-    conversation: Option<Value>,
+    conversation: Option<ConversationView>,
 }
 
 impl<'a> Detail<'a> {

@@ -202,3 +202,50 @@ async fn a_store_that_is_away_is_said_without_its_secrets() {
     assert_eq!((status, &body["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("store_unreachable")));
     assert!(!body.to_string().contains("db.internal"));
 }
+
+#[tokio::test]
+async fn a_call_is_told_as_a_conversation_whatever_its_api() {
+    let desk = desk();
+    let anthropic = r#"{"model":"claude-haiku-4-5","max_tokens":9,"system":"Be brief.","messages":[{"role":"user","content":"Hi"},
+        {"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"look","input":{"at":1}}]},
+        {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":"seen"}]}]}"#;
+    let answer = r#"{"type":"message","role":"assistant","stop_reason":"end_turn","content":[{"type":"thinking","thinking":"Hm","signature":"x"},
+        {"type":"text","text":"Hello"}],"usage":{"input_tokens":9,"output_tokens":2}}"#;
+    let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hel\"}}]}\n\n\
+                  data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"lo\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let openai = r#"{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
+    for (api, is_stream, request, response) in
+        [("anthropic.messages", false, anthropic, answer), ("openai.chat", true, openai, stream)]
+    {
+        let mut record = call(1);
+        record.asked.api = api.into();
+        record.asked.stream = is_stream;
+        record.asked.body = Body::capture(&Bytes::from_static(request.as_bytes()), 9_999);
+        record.response = Body::capture(&Bytes::from_static(response.as_bytes()), 9_999);
+        desk.put(std::slice::from_ref(&record)).await;
+        let (_, told) = desk.json(&format!("/api/requests/{}", record.id)).await;
+        let talk = &told["conversation"];
+        assert_eq!(talk["messages"][0]["role"], "user", "{api}: {talk}");
+        assert_eq!(
+            (&talk["messages"][0]["content"][0]["type"], &talk["messages"][0]["content"][0]["text"]),
+            (&json!("text"), &json!("Hi"))
+        );
+        let said = talk["answers"][0]["content"].as_array().unwrap();
+        assert_eq!(said.last().unwrap()["text"], "Hello", "{api}: {talk}");
+        assert_eq!(talk["answers"][0]["finish_reason"], "stop");
+        if api == "anthropic.messages" {
+            assert_eq!(talk["system"][0]["text"], "Be brief.");
+            assert_eq!((&said[0]["type"], &said[0]["text"]), (&json!("thinking"), &json!("Hm")));
+            let called = &talk["messages"][1]["content"][0];
+            assert_eq!(
+                (&called["type"], &called["name"], &called["arguments"]),
+                (&json!("tool_call"), &json!("look"), &json!(r#"{"at":1}"#))
+            );
+        }
+    }
+    let mut record = call(2);
+    record.asked.api = "openai.embeddings".into();
+    desk.put(std::slice::from_ref(&record)).await;
+    let (_, told) = desk.json(&format!("/api/requests/{}", record.id)).await;
+    assert_eq!(told["conversation"], Value::Null);
+}

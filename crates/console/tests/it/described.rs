@@ -1,8 +1,9 @@
 //! The API is what its description says.
 
 use axum::http::StatusCode;
+use bytes::Bytes;
 use serde_json::Value;
-use tachograph_record::{Leaf, RecordedError, Usage, UsageReading};
+use tachograph_record::{Body, Leaf, RecordedError, Usage, UsageReading};
 
 use crate::desk::{KEY, call, desk, read};
 
@@ -65,7 +66,7 @@ fn described(document: &Value, schema: &Value, told: &Value, at: &str) {
     let schema = resolve(document, schema);
     let schema = schema["oneOf"].as_array().map_or(schema, |choices| resolve(document, &choices[0]));
     match told {
-        Value::Object(fields) if schema.get("properties").is_some() => {
+        Value::Object(fields) if schema.get("properties").is_some() && schema["additionalProperties"] != true => {
             for (name, field) in fields {
                 let property = &schema["properties"][name];
                 assert!(!property.is_null(), "{at}.{name} is not described");
@@ -83,6 +84,8 @@ async fn every_field_is_described() {
     let mut record = call(1);
     record.reading.usage = UsageReading::Known(Usage::reported([(Leaf::INPUT, 1)]));
     record.error = Some(RecordedError { kind: "a".into(), code: Some("b".into()), message: "c".into() });
+    record.asked.body =
+        Body::capture(&Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#), 99);
     desk.put(std::slice::from_ref(&record)).await;
     let (_, document) = desk.json("/api/openapi.json").await;
     let schemas = &document["components"]["schemas"];
