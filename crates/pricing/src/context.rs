@@ -45,15 +45,11 @@ impl<'a> PriceContext<'a> {
     /// The tiers whose prices come into question before the standard ones: a batch before the tier that was named.
     pub(crate) fn tiers(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let batch = self.batch.then_some("batch");
-        let named = self.service_tier.filter(|tier| !STANDARD.iter().any(|word| word.eq_ignore_ascii_case(tier)));
-        let named: &'a [&'a str] = match &named {
-            None => &[],
-            Some(tier) => {
-                TIERS.iter().find(|(word, _)| word.eq_ignore_ascii_case(tier)).map_or(&[], |(_, names)| *names)
-            }
-        };
-        let as_it_is = self.service_tier.filter(|_| named.is_empty());
-        batch.into_iter().chain(named.iter().copied()).chain(as_it_is)
+        let special = self.service_tier.filter(|tier| !STANDARD.iter().any(|word| word.eq_ignore_ascii_case(tier)));
+        let known = special.and_then(|tier| TIERS.iter().find(|(word, _)| word.eq_ignore_ascii_case(tier)));
+        let names: &'a [&'a str] = known.map_or(&[], |(_, names)| *names);
+        let as_it_is = special.filter(|_| names.is_empty());
+        batch.into_iter().chain(names.iter().copied()).chain(as_it_is)
     }
 }
 
