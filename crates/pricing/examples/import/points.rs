@@ -4,8 +4,9 @@
 //!
 //! * several source meters can mean one of ours (`audio_seconds`, `input_seconds`); the better source wins, then the
 //!   order of `METERS`;
-//! * where both tables that are kept up to date list a model, a price that only older tables have is left out:
-//!   two current tables that do not know a batch or long-context price outweigh a snapshot of months ago;
+//! * where both tables that are kept up to date list a model, a token price that only older tables have is left out:
+//!   two current tables that do not know a batch or long-context price outweigh a snapshot of months ago. Fees, and
+//!   prices by region, deployment or size, are kept from any table;
 //! * a threshold written as 199,999 is the inclusive threshold 200,000; xAI's are inclusive however they are written;
 //! * what changes nothing is left out: a sub-meter that costs what its parent costs everywhere, a threshold above which
 //!   the price stays, a condition under which a fee stays.
@@ -132,7 +133,7 @@ type Table = BTreeMap<(usize, Condition), Chosen>;
 pub(crate) fn of(row: &Row) -> Vec<(Condition, Amounts)> {
     let mut table = choose(row);
     if CURRENT.iter().all(|tag| row.sources.iter().any(|source| source == tag)) {
-        table.retain(|_, chosen| chosen.current);
+        table.retain(|(meter, condition), chosen| chosen.current || !is_covered(*meter, condition));
     }
     drop_strict_twins(&mut table);
     drop_redundant(&mut table);
@@ -240,6 +241,13 @@ fn rebase(price: &str, per: u64, wanted: u64) -> Option<Amount> {
     let fraction = fraction.trim_end_matches('0');
     let price = if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") };
     Some(Amount { price, per })
+}
+
+/// Whether the current tables would list a price if there were one: those of tokens, by tier, threshold and date. Fees
+/// and prices by region, deployment or size are kept from any table; the current ones leave many of them out.
+fn is_covered(meter: usize, condition: &Condition) -> bool {
+    let is_special = !condition.regions.is_empty() || condition.deployment.is_some() || !condition.with.is_empty();
+    METERS[meter].2 == 1_000_000 && !is_special
 }
 
 /// Of "from 200,000 on" and "over 200,000" the first holds: it is the more deliberate of the two.
