@@ -73,12 +73,13 @@ impl Poller {
         search.after = Some(window.reach(Timestamp::now()));
         for _ in 0..PAGES {
             let page = self.store.search(&search).await?;
+            let last = page.rows.len() < PAGE as usize;
             for row in page.rows {
                 if window.note(cursor(&row)) {
                     self.tell_of(row);
                 }
             }
-            if page.next.is_none() {
+            if last || page.next.is_none() {
                 return Ok(());
             }
             search.after = page.next;

@@ -59,11 +59,16 @@ pub(crate) struct Desk {
 
 pub(crate) fn desk() -> Desk {
     let store = Arc::new(MemoryStore::default());
+    Desk { store: store.clone(), ..desk_over(store) }
+}
+
+/// A console over another store; `store` of the desk is then of no use.
+pub(crate) fn desk_over(store: Arc<dyn Store>) -> Desk {
     let keys = TwoKeys { home: KeyId::generate(), other: KeyId::generate(), revoked: AtomicBool::new(false) };
     let (keys, login) = (Arc::new(keys), LoginTokens::new().unwrap());
     let health = Arc::new(|| json!({ "queue_depth": 3, "dropped": 0 }));
-    let options = ConsoleOptions { store: store.clone(), keys: keys.clone(), login: login.clone(), health };
-    Desk { router: router(options), store, keys, login }
+    let options = ConsoleOptions { store, keys: keys.clone(), login: login.clone(), health };
+    Desk { router: router(options), store: Arc::default(), keys, login }
 }
 
 impl Desk {

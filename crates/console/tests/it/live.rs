@@ -12,13 +12,13 @@ use tachograph_record::{LogRecord, Timestamp};
 use crate::desk::{Desk, KEY, OTHER_KEY, call, desk};
 
 /// One listener, reading event by event.
-struct Listener {
+pub(crate) struct Listener {
     body: HttpBody,
     held: String,
 }
 
 impl Listener {
-    async fn open(desk: &Desk, key: &str, path: &str) -> Self {
+    pub(crate) async fn open(desk: &Desk, key: &str, path: &str) -> Self {
         let response = desk.get_with(path, &[("authorization", &format!("Bearer {key}"))]).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -47,7 +47,7 @@ impl Listener {
     }
 
     /// The id of the next row.
-    async fn row(&mut self) -> String {
+    pub(crate) async fn row(&mut self) -> String {
         let (name, data) = self.next().await;
         assert_eq!(name, "row", "{data}");
         data["id"].as_str().unwrap().to_owned()

@@ -10,4 +10,5 @@ mod login;
 #[path = "../support/memory_store.rs"]
 mod memory_store;
 mod pages;
+mod stored;
 mod vendored;

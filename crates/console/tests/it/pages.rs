@@ -64,7 +64,7 @@ async fn assets_are_kept_for_good_under_their_version_and_checked_under_another(
     let desk = desk();
     let page = text("/").await;
     let named = assets(&page);
-    assert!(named.len() >= 4, "{named:?}");
+    assert!(named.iter().any(|path| path.ends_with("/vendor/preact/hooks.js")), "modules are named at once: {named:?}");
     for path in &named {
         let response = desk.get(path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");

@@ -3,9 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tachograph_record::{Body, KeyId, LogRecord, OrgId, RecordId, Timestamp, UsageReading};
+use tachograph_record::{CostState, KeyId, LogRecord, OrgId, RecordId, Timestamp};
 use tachograph_store::{
-    Cursor, Filter, KeyRow, Page, Row, Search, Store, StoreError, StoreFuture, StoredBody, StoredRecord, Totals,
+    Cursor, Filter, KeyRow, Page, Row, Search, Store, StoreError, StoreFuture, StoredRecord, Totals,
 };
 
 #[derive(Default)]
@@ -15,47 +15,6 @@ pub(crate) struct MemoryStore {
     pub(crate) unreachable: AtomicBool,
     /// Questions for rows so far.
     pub(crate) searches: AtomicUsize,
-}
-
-fn stored_body(body: &Body) -> StoredBody {
-    StoredBody { len: body.len(), state: body.state() }
-}
-
-fn stored(record: &LogRecord) -> StoredRecord {
-    let (asked, reading) = (&record.asked, &record.reading);
-    let usage = match &reading.usage {
-        UsageReading::Known(usage) => Some(usage.clone()),
-        UsageReading::Absent | UsageReading::Invalid(_) => None,
-    };
-    let row = Row {
-        id: record.id,
-        org: asked.org,
-        key: asked.key,
-        api: asked.api.to_string(),
-        method: asked.method.to_string(),
-        path: asked.path.clone(),
-        model: record.model().map(str::to_owned),
-        requested_model: asked.model.clone(),
-        provider: record.provider.as_deref().map(str::to_owned),
-        stream: asked.stream,
-        parameters: asked.parameters.to_json(),
-        attribution: asked.attribution.clone(),
-        attempts: record.attempts.clone(),
-        status: record.status,
-        outcome: record.outcome,
-        error: record.error.clone(),
-        finish_reason: reading.finish_reason.map(|reason| reason.code().to_owned()),
-        service_tier: reading.service_tier.clone(),
-        timing: record.timing,
-        usage,
-        cost: record.cost.clone(),
-        provider_cost: reading.provider_cost,
-        trace_id: asked.trace_id.clone(),
-        parent_span_id: asked.parent_span_id.clone(),
-        request_body: stored_body(&asked.body),
-        response_body: stored_body(&record.response),
-    };
-    StoredRecord { row, request: asked.body.bytes(), response: record.response.bytes() }
 }
 
 fn cursor(row: &Row) -> Cursor {
@@ -80,6 +39,10 @@ fn picks(filter: &Filter, row: &Row) -> bool {
         && filter.property.as_ref().is_none_or(|property| about.properties.contains(property))
 }
 
+fn is_unpriced(cost: &CostState) -> bool {
+    matches!(cost, CostState::UnknownModel | CostState::InvalidUsage { .. })
+}
+
 impl MemoryStore {
     fn rows(&self, org: OrgId, filter: &Filter) -> Result<Vec<Row>, StoreError> {
         if self.unreachable.load(Ordering::Relaxed) {
@@ -102,7 +65,8 @@ impl MemoryStore {
         if search.after.is_none() {
             rows.reverse();
         }
-        let more = rows.len() > search.limit as usize;
+        // Behind a live tail newer rows may always come.
+        let more = search.after.is_some() || rows.len() > search.limit as usize;
         rows.truncate(search.limit as usize);
         let next = rows.last().filter(|_| more).map(cursor);
         Ok(Page { rows, next })
@@ -114,7 +78,7 @@ impl MemoryStore {
         Ok(Totals {
             requests: rows.len() as u64,
             cost: rows.iter().filter_map(|row| row.cost.total()).sum(),
-            unpriced: rows.iter().filter(|row| row.usage.is_some() && row.cost.total().is_none()).count() as u64,
+            unpriced: rows.iter().filter(|row| is_unpriced(&row.cost)).count() as u64,
             input_tokens: usage().map(|usage| usage.input_total()).sum(),
             output_tokens: usage().map(|usage| usage.output_total()).sum(),
         })
@@ -131,8 +95,8 @@ impl Store for MemoryStore {
             let mut held = self.held.lock().unwrap();
             let before = held.len();
             for record in batch {
-                if held.iter().all(|other| other.row.id != record.id) {
-                    held.push(stored(record));
+                if held.iter().all(|other| (other.row.org, other.row.id) != (record.asked.org, record.id)) {
+                    held.push(StoredRecord::from(record));
                 }
             }
             Ok(held.len() - before)
