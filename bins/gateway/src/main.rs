@@ -1,2 +1,111 @@
-//! placeholder
-fn main() {}
+//! The `gateway` program: arguments, logs, signals, exit codes. What it does is in the crates it composes.
+
+mod front;
+mod run;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tachograph_gateway::commands::{self, CommandError, KeysCommand};
+use tachograph_gateway::config::{Sources, load};
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Every LLM call of an application passes through; exactly one record of each is kept.
+#[derive(Parser)]
+#[command(version, about, after_help = EXIT_CODES)]
+struct Arguments {
+    /// The configuration file, YAML or TOML [default: ./tachograph.yaml if it is there]
+    #[arg(long, global = true, env = "TACHOGRAPH_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 64 configuration, 69 a needed service is unreachable, 70 internal, 74 IO.
+Every key of the configuration can be set as TACHOGRAPH__SECTION__KEY; logs are chosen by RUST_LOG.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway, the logger, the store and the console (the default)
+    Serve,
+    /// Validate the configuration and print what is in force, secrets hidden
+    Check,
+    /// Make, list and revoke API keys
+    Keys {
+        #[command(subcommand)]
+        command: Keys,
+    },
+    /// Price usage: JSON lines in on standard input, JSON lines out
+    Price,
+    /// Fill the store with a believable day of traffic through the real path
+    Demo {
+        /// How many calls
+        #[arg(long, default_value_t = 500)]
+        requests: usize,
+        /// The same seed makes the same day
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Bring the store's schema up to date
+    Migrate,
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Make a key and print it, this once
+    Create {
+        /// A name for people
+        #[arg(long, default_value = "unnamed")]
+        name: String,
+    },
+    /// List keys, revoked ones too
+    List,
+    /// Refuse a key from now on
+    Revoke {
+        /// Its id, as listed
+        id: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    match dispatch(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where standard error is gone too there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "gateway: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
+    let config = || load(&Sources::of_process(arguments.config.clone())).map_err(CommandError::from);
+    let mut out = io::stdout().lock();
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => in_runtime(run::serve(config()?)),
+        Command::Check => commands::check(&config()?, &mut out),
+        Command::Price => commands::price(&config()?, io::stdin().lock(), &mut out),
+        Command::Demo { requests, seed } => in_runtime(run::demo(config()?, requests, seed)),
+        Command::Migrate => in_runtime(run::migrate(config()?)),
+        Command::Keys { command } => {
+            let command = match command {
+                Keys::Create { name } => KeysCommand::Create { name },
+                Keys::List => KeysCommand::List,
+                Keys::Revoke { id } => KeysCommand::Revoke { id },
+            };
+            in_runtime(run::keys(config()?, command))
+        }
+    }
+}
+
+fn in_runtime(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}

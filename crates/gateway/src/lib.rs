@@ -1,1 +1,50 @@
-//! placeholder
+//! The gateway: configuration, Admit, the stack, the upstream, and the commands around them.
+//!
+//! [`stack`] is the architecture; read it first. A process composes it with a sink for records and serves it:
+//!
+//! ```no_run
+//! # async fn example(sink: impl tachograph_telemetry::RecordSink + Clone) -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use tachograph_gateway::config::{Config, Sources, load};
+//! use tachograph_gateway::{Door, Endpoints, KeyRing, Upstream, serve, stack};
+//! use tachograph_pricing::PriceBook;
+//!
+//! let config = load(&Sources::of_process(None))?;
+//! let door = Door {
+//!     keys: Arc::new(KeyRing::default()),
+//!     endpoints: Arc::new(Endpoints::new(&config.providers, &|name| std::env::var(name).ok())),
+//!     prices: Arc::new(PriceBook::embedded()),
+//!     max_body: config.max_request_body.bytes(),
+//!     keep_body: Some(config.logging.max_body.bytes()),
+//! };
+//! let gateway = stack(door, Upstream::new(&config.upstream)?, sink, config.logging.max_body.bytes());
+//! let listener = tokio::net::TcpListener::bind(config.listen).await?;
+//! serve(listener, gateway, std::future::pending(), Duration::from_secs(30)).await?;
+//! # Ok(()) }
+//! ```
+
+mod admit;
+mod answer;
+mod call;
+mod codec;
+pub mod commands;
+pub mod config;
+mod demo;
+mod endpoint;
+mod fallback;
+mod keys;
+mod ledger;
+mod panic;
+mod request_id;
+mod serve;
+mod stack;
+mod upstream;
+
+pub use admit::Door;
+pub use endpoint::{Endpoint, Endpoints, Place};
+pub use keys::{Holder, KEY_PREFIX, KeyRing, generate, row_of};
+pub use ledger::Priced;
+pub use serve::serve;
+pub use stack::{EdgeBody, Gateway, stack};
+pub use upstream::Upstream;

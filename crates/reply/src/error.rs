@@ -69,7 +69,11 @@ impl ErrorKind {
 
 /// An error as a caller may see it: nothing secret and nothing internal is in it, and the message says what to do.
 #[derive(Clone, Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Inside>);
+
+/// Boxed, for errors are rare and the results that may hold one are moved often.
+#[derive(Clone, Debug)]
+struct Inside {
     kind: ErrorKind,
     status: StatusCode,
     code: Cow<'static, str>,
@@ -79,14 +83,14 @@ pub struct ApiError {
     retry_after: Option<Duration>,
     provider: Option<String>,
     raw: Option<Bytes>,
-    headers: Option<Box<HeaderMap>>,
+    headers: Option<HeaderMap>,
 }
 
 impl ApiError {
     /// An error of this kind, with a stable code and a message that says what to do.
     #[must_use]
     pub fn new(kind: ErrorKind, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Inside {
             kind,
             status: kind.status(),
             code: code.into(),
@@ -97,7 +101,7 @@ impl ApiError {
             provider: None,
             raw: None,
             headers: None,
-        }
+        }))
     }
 
     /// The request cannot be understood: 400.
@@ -121,110 +125,110 @@ impl ApiError {
     /// Answers with this status instead of the kind's own.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = status;
+        self.0.status = status;
         self
     }
 
     /// Names the request's field that is at fault.
     #[must_use]
     pub fn with_param(mut self, param: impl Into<String>) -> Self {
-        self.param = Some(param.into());
+        self.0.param = Some(param.into());
         self
     }
 
     /// Says when trying again makes sense.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
+        self.0.retry_after = Some(after);
         self
     }
 
     /// Keeps the error's type in the provider's own word, where the caller's dialect has a place for it.
     #[must_use]
     pub fn with_native_kind(mut self, kind: impl Into<String>) -> Self {
-        self.native_kind = Some(kind.into());
+        self.0.native_kind = Some(kind.into());
         self
     }
 
     /// Names the provider that answered so, and keeps its own body beside ours.
     #[must_use]
     pub fn from_provider(mut self, provider: impl Into<String>, raw: Bytes) -> Self {
-        self.provider = Some(provider.into());
-        self.raw = Some(raw);
+        self.0.provider = Some(provider.into());
+        self.0.raw = Some(raw);
         self
     }
 
     /// Headers of the provider's answer that go on to the caller (`retry-after`, rate limits, request id).
     #[must_use]
     pub fn with_headers(mut self, headers: HeaderMap) -> Self {
-        self.headers = Some(Box::new(headers));
+        self.0.headers = Some(headers);
         self
     }
 
     /// What kind of error it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The status to answer with.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// What happened and what to do.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The request's field that is at fault.
     #[must_use]
     pub fn param(&self) -> Option<&str> {
-        self.param.as_deref()
+        self.0.param.as_deref()
     }
 
     /// The error's type in the provider's own word.
     #[must_use]
     pub fn native_kind(&self) -> Option<&str> {
-        self.native_kind.as_deref()
+        self.0.native_kind.as_deref()
     }
 
     /// When trying again makes sense.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 
     /// The provider that answered so.
     #[must_use]
     pub fn provider(&self) -> Option<&str> {
-        self.provider.as_deref()
+        self.0.provider.as_deref()
     }
 
     /// The provider's own body.
     #[must_use]
     pub fn raw(&self) -> Option<&Bytes> {
-        self.raw.as_ref()
+        self.0.raw.as_ref()
     }
 
     /// Headers of the provider's answer that go on to the caller.
     #[must_use]
     pub fn headers(&self) -> Option<&HeaderMap> {
-        self.headers.as_deref()
+        self.0.headers.as_ref()
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message, self.code)
+        write!(f, "{} ({})", self.0.message, self.0.code)
     }
 }
 

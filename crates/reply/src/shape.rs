@@ -108,7 +108,9 @@ fn extend(inner: &mut Value, metadata: Option<Value>) {
 
 const fn openai_type(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::InvalidRequest | ErrorKind::Authentication | ErrorKind::NotFound | ErrorKind::TooLarge => "invalid_request_error",
+        ErrorKind::InvalidRequest | ErrorKind::Authentication | ErrorKind::NotFound | ErrorKind::TooLarge => {
+            "invalid_request_error"
+        }
         ErrorKind::Permission => "permission_error",
         ErrorKind::RateLimit => "rate_limit_error",
         ErrorKind::Timeout => "timeout_error",

@@ -1,0 +1,126 @@
+//! What one call costs in user space: the look at its body, the meter with its tap, hiding a usage frame, pricing.
+
+use std::convert::Infallible;
+use std::hint::black_box;
+
+use bytes::Bytes;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty, Full};
+use tachograph_pricing::{Catalog, PriceContext};
+use tachograph_providers::{DialectId, HideUsage, dialect, json};
+use tachograph_record::{Leaf, LogRecord, Timestamp, Usage, UsageReading};
+use tachograph_telemetry::{MeterLayer, RecordSink, Served};
+use tower::{Layer, ServiceExt, service_fn};
+
+#[derive(Clone)]
+struct Nowhere;
+
+impl RecordSink for Nowhere {
+    fn accept(&self, record: LogRecord) {
+        black_box(record);
+    }
+}
+
+fn chunk(content: &str) -> Bytes {
+    Bytes::from(format!(
+        r#"data: {{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1760000000,"model":"gpt-4o-mini-2024-07-18","service_tier":"default","system_fingerprint":"fp_1","choices":[{{"index":0,"delta":{{"content":"{content}"}},"logprobs":null,"finish_reason":null}}],"usage":null}}
+
+"#
+    ))
+}
+
+fn stream(pieces: usize) -> Vec<Bytes> {
+    let mut events: Vec<Bytes> = (0..pieces).map(|n| chunk(&format!(" word{n}"))).collect();
+    events.push(Bytes::from_static(
+        b"data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1760000000,\"model\":\"gpt-4o-mini-2024-07-18\",\"choices\":[],\"usage\":{\"prompt_tokens\":25,\"completion_tokens\":150,\"total_tokens\":175}}\n\ndata: [DONE]\n\n",
+    ));
+    events
+}
+
+fn request_of(bytes: usize) -> Bytes {
+    let text = "The quick brown fox jumps over the lazy dog. ".repeat(bytes / 45);
+    Bytes::from(format!(
+        r#"{{"model":"gpt-4o-mini","stream":true,"temperature":0.2,"messages":[{{"role":"user","content":"{text}"}}],"user":"u"}}"#
+    ))
+}
+
+fn look(c: &mut Criterion) {
+    let mut group = c.benchmark_group("look at a request's top level");
+    for size in [1 << 10, 32 << 10, 1 << 20] {
+        let body = request_of(size);
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(format!("{} KiB", size >> 10), |b| {
+            b.iter(|| json::fields(black_box(&body)).map(|fields| fields.count()));
+        });
+    }
+}
+
+fn tap(c: &mut Criterion) {
+    let events = stream(1_000);
+    let mut group = c.benchmark_group("a stream of 1,000 pieces");
+    group.throughput(Throughput::Elements(events.len() as u64));
+    group.bench_function("tap", |b| {
+        b.iter(|| {
+            let mut tap = dialect(DialectId::OpenAiChat).tap(true, 200);
+            events.iter().for_each(|event| {
+                black_box(tap.see(event));
+            });
+            tap.finish()
+        });
+    });
+    group.bench_function("hide usage", |b| {
+        b.iter(|| {
+            let mut hide = HideUsage::new();
+            events.iter().for_each(|event| hide.push(event, |piece| drop(black_box(piece))));
+        });
+    });
+    group.bench_function("translate to Anthropic", |b| {
+        b.iter(|| {
+            let mut reader = dialect(DialectId::OpenAiChat).reader();
+            let mut writer =
+                dialect(DialectId::AnthropicMessages).writer(&tachograph_providers::Answering::default(), true);
+            let (mut read, mut written) = (Vec::new(), bytes::BytesMut::new());
+            for event in &events {
+                reader.push(event, &mut read);
+                read.drain(..).for_each(|event| writer.write(&event, &mut written));
+                black_box(written.split());
+            }
+        });
+    });
+}
+
+fn meter(c: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let service = MeterLayer::new(Nowhere).layer(service_fn(async |_request: Request<Empty<Bytes>>| {
+        let mut response =
+            Response::new(Full::new(Bytes::from_static(b"{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}")));
+        let tap = dialect(DialectId::OpenAiChat).tap(false, 200);
+        response.extensions_mut().insert(Served::default().with_tap(tap));
+        Ok::<_, Infallible>(response)
+    }));
+    c.bench_function("meter one call", |b| {
+        b.iter_batched(
+            || (service.clone(), Request::new(Empty::new())),
+            |(service, request)| {
+                runtime.block_on(async {
+                    service.oneshot(request).await.map(|response| response.into_body().collect()).ok()?.await.ok()
+                })
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+fn price(c: &mut Criterion) {
+    let catalog = Catalog::embedded();
+    let usage =
+        UsageReading::Known(Usage::reported([(Leaf::INPUT, 1_200), (Leaf::CACHE_READ, 400), (Leaf::OUTPUT, 340)]));
+    let context = PriceContext::at(Timestamp::now());
+    c.bench_function("match and price one call", |b| {
+        b.iter(|| catalog.cost(black_box("openai"), black_box("gpt-4o-mini-2024-07-18"), &usage, &context));
+    });
+}
+
+criterion_group!(benches, look, tap, meter, price);
+criterion_main!(benches);

@@ -1,0 +1,71 @@
+//! One port for both: the console's paths go to the console, everything else to the gateway.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use tachograph_gateway::{EdgeBody, Endpoints, Gateway};
+use tower::Service;
+
+/// The console's paths: these and all below them.
+const CONSOLE: [&str; 5] = ["/api", "/assets", "/login", "/logout", "/requests"];
+
+/// The gateway and, where it shares the port, the console.
+#[derive(Clone)]
+pub(crate) struct Front {
+    pub(crate) gateway: Gateway<Incoming>,
+    pub(crate) console: Option<Router>,
+    pub(crate) endpoints: Arc<Endpoints>,
+}
+
+impl Front {
+    fn is_for_console(&self, request: &Request<Incoming>) -> bool {
+        let path = request.uri().path();
+        let below = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_page = path == "/" && matches!(*request.method(), Method::GET | Method::HEAD);
+        // A host that names a provider is that provider's, whatever the path: OpenRouter's begins with /api.
+        (is_page || CONSOLE.iter().any(below)) && self.endpoints.by_host(request.headers(), request.uri()).is_none()
+    }
+}
+
+impl Service<Request<Incoming>> for Front {
+    type Response = Response<Either<EdgeBody, axum::body::Body>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Both are always ready: the gateway's layers hold no permits, and axum's router never waits.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        if matches!(request.uri().path(), "/healthz" | "/readyz") {
+            return Box::pin(async { Ok(alive()) });
+        }
+        match &self.console {
+            Some(console) if self.is_for_console(&request) => {
+                let mut console = console.clone();
+                Box::pin(async move {
+                    Ok(Service::<Request<Incoming>>::call(&mut console, request).await?.map(Either::Right))
+                })
+            }
+            _ => {
+                let answering = self.gateway.call(request);
+                Box::pin(async move { Ok(answering.await?.map(Either::Left)) })
+            }
+        }
+    }
+}
+
+/// The process serves. The store's health is no part of this: requests are served without it.
+fn alive() -> Response<Either<EdgeBody, axum::body::Body>> {
+    let mut response = Response::new(Either::Right(axum::body::Body::from("ok\n")));
+    *response.status_mut() = StatusCode::OK;
+    response
+}

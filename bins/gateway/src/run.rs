@@ -1,0 +1,230 @@
+//! Composition: store, logger, gateway and console in one process.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+use tachograph_console::{ConsoleOptions, KeyCheck, LoginTokens};
+use tachograph_gateway::commands::{self, CommandError, KeysCommand};
+use tachograph_gateway::config::{Bodies, Config, Secret};
+use tachograph_gateway::{Door, Endpoints, Gateway, KeyRing, Priced, Upstream, serve as serve_connections, stack};
+use tachograph_logger::{Gauges, Intake, Limits, Logger};
+use tachograph_pricing::PriceBook;
+use tachograph_record::{KeyId, OrgId};
+use tachograph_store::Store;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::front::Front;
+
+/// Streams under way get so long to finish after a signal to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+/// And the records still queued so long to reach the store.
+const FLUSH: Duration = Duration::from_secs(15);
+/// A key made or revoked by another process counts after at most this long.
+const KEYS_RELOAD: Duration = Duration::from_secs(2);
+
+pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
+    let store = open(&config).await?;
+    let first_key = commands::first_key(&config, &*store).await?;
+    let keys = Arc::new(KeyRing::default());
+    keys.reload(&*store).await?;
+    let mut logger = Logger::start(store.clone(), Limits::default());
+    let prices = prices(&config)?;
+    let endpoints = endpoints(&config);
+    let gateway = gateway(&config, keys.clone(), endpoints.clone(), prices, logger.intake())?;
+    let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
+    let console = console(store.clone(), keys.clone(), login.clone(), logger.intake().gauges().clone());
+
+    let mut background = JoinSet::new();
+    background.spawn(reload_keys(keys, store.clone()));
+    let apart = config.console.listen.filter(|&address| address != config.listen);
+    let mut console_at = config.listen;
+    if let Some(address) = apart {
+        let listener = bind(address).await?;
+        console_at = listener.local_addr()?;
+        background.spawn(serve_console(listener, console.clone()));
+    }
+    let listener = bind(config.listen).await?;
+    let address = listener.local_addr()?;
+    if apart.is_none() {
+        console_at = address;
+    }
+    welcome(first_key.as_ref(), &endpoints, address, console_at, &login)?;
+
+    let front = Front { gateway, console: apart.is_none().then_some(console), endpoints };
+    serve_connections(listener, front, stop_signal(), DRAIN).await?;
+    background.shutdown().await;
+    let left = logger.finish(FLUSH).await;
+    if left > 0 {
+        tracing::error!(records = left, "these records could not be stored before the process ended");
+    }
+    store.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn demo(config: Config, calls: usize, seed: u64) -> Result<(), CommandError> {
+    let store = open(&config).await?;
+    let (key, row) =
+        tachograph_gateway::generate("demo traffic").map_err(|error| CommandError::Internal(error.to_string()))?;
+    store.insert_key(&row).await?;
+    let keys = Arc::new(KeyRing::default());
+    keys.reload(&*store).await?;
+    let mut logger = Logger::start(store.clone(), Limits::default());
+    let gateway = gateway(&config, keys, endpoints(&config), prices(&config)?, logger.intake())?;
+    let mut out = io::stdout();
+    let report = commands::demo(gateway, &key, calls, seed, &mut out).await?;
+    let left = logger.finish(FLUSH).await;
+    store.revoke_key(row.id, tachograph_record::Timestamp::now()).await?;
+    store.close().await?;
+    writeln!(out, "{} calls, {} answered to their end, {left} not stored", report.calls, report.answered)?;
+    if left == 0 { Ok(()) } else { Err(CommandError::Unavailable("the store did not take all records".to_owned())) }
+}
+
+pub(crate) async fn migrate(config: Config) -> Result<(), CommandError> {
+    open(&config).await?.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn keys(config: Config, command: KeysCommand) -> Result<(), CommandError> {
+    let store = open(&config).await?;
+    commands::keys(command, &*store, &mut io::stdout()).await?;
+    store.close().await?;
+    Ok(())
+}
+
+async fn open(config: &Config) -> Result<Arc<dyn Store>, CommandError> {
+    make_private_dir(&config.data_dir)?;
+    let store = tachograph_store::open(config.store.url.expose(), &config.data_dir).await?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// Bodies and keys' hashes live here: for its owner alone.
+fn make_private_dir(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
+    let bound = TcpListener::bind(address).await;
+    bound
+        .map_err(|error| CommandError::Io(io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))))
+}
+
+fn prices(config: &Config) -> Result<Arc<PriceBook>, CommandError> {
+    PriceBook::open(config.pricing.overlays.clone())
+        .map(Arc::new)
+        .map_err(|faults| CommandError::Usage(faults.to_string()))
+}
+
+fn endpoints(config: &Config) -> Arc<Endpoints> {
+    Arc::new(Endpoints::new(&config.providers, &|name| std::env::var(name).ok().filter(|value| !value.is_empty())))
+}
+
+fn gateway<B>(
+    config: &Config,
+    keys: Arc<KeyRing>,
+    endpoints: Arc<Endpoints>,
+    prices: Arc<PriceBook>,
+    intake: Intake,
+) -> Result<Gateway<B>, CommandError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let upstream = Upstream::new(&config.upstream).map_err(|error| CommandError::Internal(error.to_string()))?;
+    let keep = config.logging.max_body.bytes();
+    let keep_body = (config.logging.bodies == Bodies::Full).then_some(keep);
+    let door = Door { keys, endpoints, prices: prices.clone(), max_body: config.max_request_body.bytes(), keep_body };
+    Ok(stack(door, upstream, Priced::new(intake, prices), keep))
+}
+
+struct Keys(Arc<KeyRing>);
+
+impl KeyCheck for Keys {
+    fn verify(&self, key: &str) -> Option<(OrgId, KeyId)> {
+        self.0.check(key).map(|holder| (holder.org, holder.key))
+    }
+
+    fn is_active(&self, key: KeyId) -> bool {
+        self.0.is_active(key)
+    }
+}
+
+fn console(store: Arc<dyn Store>, keys: Arc<KeyRing>, login: LoginTokens, gauges: Arc<Gauges>) -> axum::Router {
+    let health = Arc::new(move || {
+        serde_json::json!({
+            "queue_depth": gauges.queued(),
+            "stored": gauges.stored(),
+            "dropped": gauges.dropped(),
+            "store_failures_in_a_row": gauges.failures_in_a_row(),
+        })
+    });
+    tachograph_console::router(ConsoleOptions { store, keys: Arc::new(Keys(keys)), login, health })
+}
+
+async fn serve_console(listener: TcpListener, console: axum::Router) {
+    if let Err(error) = serve_connections(listener, console, std::future::pending(), DRAIN).await {
+        tracing::error!(%error, "the console stopped");
+    }
+}
+
+async fn reload_keys(keys: Arc<KeyRing>, store: Arc<dyn Store>) {
+    loop {
+        tokio::time::sleep(KEYS_RELOAD).await;
+        if let Err(error) = keys.reload(&*store).await {
+            tracing::warn!(%error, "API keys could not be read anew; those known stay valid");
+        }
+    }
+}
+
+async fn stop_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// What a newcomer needs to know, on standard output.
+fn welcome(
+    first_key: Option<&Secret>,
+    endpoints: &Endpoints,
+    address: SocketAddr,
+    console_at: SocketAddr,
+    login: &LoginTokens,
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let token = login.issue();
+    writeln!(out, "Tachograph listens on http://{address}")?;
+    writeln!(out, "Console (this link logs you in once): http://{console_at}/login?token={token}")?;
+    if let Some(key) = first_key {
+        writeln!(out, "\nYour first API key, shown this once: {}", key.expose())?;
+    }
+    writeln!(out, "\nChange one line in your client, and use your Tachograph key:")?;
+    writeln!(
+        out,
+        "  OpenAI     base_url=\"http://{address}/v1\"          any model: \"openai/gpt-4o-mini\", \"anthropic/claude-haiku-4-5\""
+    )?;
+    writeln!(out, "  Anthropic  base_url=\"http://{address}/anthropic\"")?;
+    let with_keys = endpoints.with_keys();
+    if with_keys.is_empty() {
+        writeln!(
+            out,
+            "\nNo provider has a key yet: set OPENAI_API_KEY, ANTHROPIC_API_KEY, … or `providers` in tachograph.yaml. \
+             Until then the models demo/echo, demo/slow and demo/flaky answer without any, and `gateway demo` fills the console."
+        )?;
+    } else {
+        writeln!(out, "\nProviders with keys: {}", with_keys.join(", "))?;
+    }
+    out.flush()
+}

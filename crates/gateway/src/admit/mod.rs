@@ -1,0 +1,220 @@
+//! Admit: who calls, what for, one bounded read, one parse; a [`Call`] comes out, or a refusal in the caller's dialect.
+
+mod attribution;
+mod caller;
+mod content;
+mod model;
+mod read;
+mod route;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use tachograph_pricing::PriceBook;
+use tachograph_record::{Asked, Attribution, Body, OrgId, Parameters, RecordedError};
+use tachograph_reply::{ApiError, ErrorShape};
+use tachograph_telemetry::{Served, Trip};
+use tower::{Layer, Service};
+
+use crate::answer::AnswerBody;
+use crate::call::{Call, Candidate, Way};
+use crate::endpoint::Endpoints;
+use crate::keys::KeyRing;
+
+pub(crate) use caller::PROVIDER_KEY_HEADERS;
+
+use attribution::Told;
+use content::Content;
+use route::Route;
+
+/// What Admit looks at to let a request in.
+pub struct Door {
+    /// Our API keys.
+    pub keys: Arc<KeyRing>,
+    /// The providers.
+    pub endpoints: Arc<Endpoints>,
+    /// The price book, which knows whose model a bare name is.
+    pub prices: Arc<PriceBook>,
+    /// The largest body that is taken, in bytes.
+    pub max_body: usize,
+    /// How much of a request's body is kept on the record, in bytes; nothing, where bodies are not kept.
+    pub keep_body: Option<usize>,
+}
+
+/// Puts [`Admit`] before a service of [`Call`]s.
+#[derive(Clone)]
+pub(crate) struct AdmitLayer(pub Arc<Door>);
+
+impl<Inner> Layer<Inner> for AdmitLayer {
+    type Service = Admit<Inner>;
+
+    fn layer(&self, inner: Inner) -> Admit<Inner> {
+        Admit { inner, door: self.0.clone() }
+    }
+}
+
+/// Lets requests in as calls.
+#[derive(Clone)]
+pub(crate) struct Admit<Inner> {
+    inner: Inner,
+    door: Arc<Door>,
+}
+
+impl<B, Inner> Service<Request<B>> for Admit<Inner>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    Inner: Service<Call, Response = Response<AnswerBody>, Error = Infallible> + Clone + Send + 'static,
+    Inner::Future: Send,
+{
+    type Response = Response<AnswerBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let door = self.door.clone();
+        let next = self.inner.clone();
+        // The service that was polled ready serves; its clone is polled ready again before the next call.
+        let mut inner = std::mem::replace(&mut self.inner, next);
+        Box::pin(async move {
+            let (mut head, body) = request.into_parts();
+            let trip = head.extensions.remove::<Trip>().unwrap_or_else(|| begin_unmetered(&head));
+            let shape = route::shape_of(&head);
+            match door.admit(&mut head, body, &trip, shape).await {
+                Ok(call) => inner.call(call).await,
+                Err(error) => Ok(refuse(shape, &error)),
+            }
+        })
+    }
+}
+
+/// Without a meter above there is no record, but the call is served all the same.
+fn begin_unmetered(head: &Parts) -> Trip {
+    let (id, now) = (tachograph_record::RecordId::generate(), tachograph_record::Timestamp::now());
+    Trip::begin(id, now, head.method.clone(), head.uri.clone())
+}
+
+/// The gateway's own no.
+pub(crate) fn refuse(shape: ErrorShape, error: &ApiError) -> Response<AnswerBody> {
+    let mut response = shape.response::<AnswerBody>(error);
+    response.extensions_mut().insert(Served::refused(recorded(error)));
+    response
+}
+
+/// An error as the record keeps it.
+pub(crate) fn recorded(error: &ApiError) -> RecordedError {
+    let kind = error.native_kind().map_or_else(|| format!("{:?}", error.kind()), str::to_owned);
+    RecordedError { kind, code: Some(error.code().to_owned()), message: error.message().to_owned() }
+}
+
+impl Door {
+    /// Lets a request in. Whatever becomes of it, the record knows by then all that could be known.
+    async fn admit<B>(&self, head: &mut Parts, body: B, trip: &Trip, shape: ErrorShape) -> Result<Call, ApiError>
+    where
+        B: HttpBody<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let caller = caller::identify(head, &self.keys);
+        let told = attribution::take(&mut head.headers);
+        let mut asked = asked_by_head(head, told);
+        let omit_request = asked.omit_request || self.keep_body.is_none();
+        let omit_response = asked.omit_response;
+        let route = route::route(head, &self.endpoints);
+        if let Ok(route) = &route {
+            asked.record.api = route.api().into();
+        }
+        let holder = match caller {
+            Ok(holder) => holder,
+            Err(error) => {
+                trip.asked(asked.record);
+                return Err(error);
+            }
+        };
+        (asked.record.org, asked.record.key) = (holder.org, Some(holder.key));
+        let read = match read::whole(body, &head.headers, self.max_body).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                trip.asked(asked.record);
+                return Err(error);
+            }
+        };
+        let content = content::look(&read, route.as_ref().ok());
+        keep(&mut asked.record, &content, &read, if omit_request { None } else { self.keep_body });
+        trip.asked(asked.record);
+
+        let route = route?;
+        content.check(&route, &read)?;
+        let candidates = self.candidates(&route, &content)?;
+        Ok(Call {
+            trip: trip.clone(),
+            dialect: route.dialect,
+            shape,
+            way: route.way,
+            method: head.method.clone(),
+            headers: std::mem::take(&mut head.headers),
+            body: read,
+            model_span: content.model_span,
+            stream: content.stream,
+            omit_response: omit_response || self.keep_body.is_none(),
+            candidates,
+        })
+    }
+
+    fn candidates(&self, route: &Route, content: &Content) -> Result<Vec<Candidate>, ApiError> {
+        match (&route.way, &route.endpoint) {
+            (Way::Proxy(_), Some(endpoint)) => Ok(vec![Candidate { endpoint: endpoint.clone(), model: None }]),
+            _ => model::resolve(content.model.as_deref(), &self.endpoints, &self.prices),
+        }
+    }
+}
+
+struct AskedByHead {
+    record: Asked,
+    omit_request: bool,
+    omit_response: bool,
+}
+
+fn asked_by_head(head: &Parts, told: Told) -> AskedByHead {
+    let (trace_id, parent_span_id) = attribution::traceparent(&head.headers).unzip();
+    let record = Asked {
+        org: OrgId::HOME,
+        key: None,
+        api: "other".into(),
+        method: head.method.as_str().to_owned().into(),
+        path: head.uri.path().to_owned(),
+        model: None,
+        stream: false,
+        parameters: Parameters::default(),
+        attribution: told.attribution,
+        body: Body::default(),
+        trace_id,
+        parent_span_id,
+    };
+    AskedByHead { record, omit_request: told.omit_request, omit_response: told.omit_response }
+}
+
+/// Puts what the body says onto the record. A header that named the user counts more than the body.
+fn keep(asked: &mut Asked, content: &Content, read: &Bytes, keep: Option<usize>) {
+    asked.model.clone_from(&content.model);
+    asked.stream = content.stream;
+    asked.parameters = content.parameters.clone();
+    let Attribution { user, .. } = &mut asked.attribution;
+    if user.is_none() {
+        user.clone_from(&content.user);
+    }
+    asked.body = Body::capture(read, keep.unwrap_or(0));
+    if keep.is_none() {
+        asked.body.omit();
+    }
+}

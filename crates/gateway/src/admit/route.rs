@@ -1,0 +1,84 @@
+//! Where a request wants to go.
+
+use std::sync::Arc;
+
+use http::Method;
+use http::request::Parts;
+use tachograph_providers::{DialectId, dialect, dialect_of_path};
+use tachograph_reply::{ApiError, ErrorShape};
+
+use crate::call::Way;
+use crate::endpoint::{Endpoint, Endpoints};
+
+/// Where a request wants to go, by its path and host alone.
+pub(super) struct Route {
+    pub(super) way: Way,
+    /// The wire format of its body, where that is understood.
+    pub(super) dialect: Option<DialectId>,
+    /// The provider, where a proxy was named.
+    pub(super) endpoint: Option<Arc<Endpoint>>,
+}
+
+impl Route {
+    /// The API's name on the record.
+    pub(super) fn api(&self) -> &'static str {
+        self.dialect.map_or("other", |id| dialect(id).name())
+    }
+}
+
+/// The shape in which a client of this path reads errors.
+pub(super) fn shape_of(head: &Parts) -> ErrorShape {
+    if head.uri.path().contains("/v1beta/") || head.headers.contains_key("x-goog-api-key") {
+        return ErrorShape::Gemini;
+    }
+    match dialect_of_path(head.uri.path()) {
+        Some(id) => dialect(id).error_shape(),
+        None if head.headers.contains_key("anthropic-version") => ErrorShape::Anthropic,
+        None => ErrorShape::OpenAi,
+    }
+}
+
+/// Finds the way: a provider's host label, a path behind a provider's name, or one of the AI gateway's own paths.
+pub(super) fn route(head: &Parts, endpoints: &Endpoints) -> Result<Route, ApiError> {
+    let path_and_query = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    if let Some(endpoint) = endpoints.by_host(&head.headers, &head.uri) {
+        return Ok(proxy(endpoint, path_and_query));
+    }
+    let behind_gateway = path_and_query.strip_prefix("/v1/gateway/");
+    let named = behind_gateway.or_else(|| path_and_query.strip_prefix('/')).unwrap_or_default();
+    let end = named.find(['/', '?']).unwrap_or(named.len());
+    let (name, rest) = named.split_at(end);
+    if let Some(endpoint) = endpoints.get(name) {
+        return Ok(proxy(endpoint, if rest.starts_with('/') { rest } else { "/" }));
+    }
+    if behind_gateway.is_some() {
+        let message = format!("No provider is called {name:?} here; add it under `providers` in the configuration.");
+        return Err(ApiError::not_found("unknown_provider", message));
+    }
+    let path = head.uri.path();
+    let bare = path.strip_prefix("/v1").unwrap_or(path);
+    let gateway_path = matches!(bare, "/chat/completions" | "/messages");
+    match dialect_of_path(bare).filter(|_| gateway_path) {
+        Some(_) if head.method != Method::POST => {
+            let message = format!("{path} takes POST requests.");
+            Err(ApiError::invalid("method_not_allowed", message).with_status(http::StatusCode::METHOD_NOT_ALLOWED))
+        }
+        Some(id) => Ok(Route { way: Way::Gateway, dialect: Some(id), endpoint: None }),
+        None => {
+            let message = format!(
+                "Nothing is served at {path}. Call /v1/chat/completions or /v1/messages, or put a provider's name before its \
+                 own path: /openai/v1/…"
+            );
+            Err(ApiError::not_found("unknown_path", message))
+        }
+    }
+}
+
+fn proxy(endpoint: &Arc<Endpoint>, path_and_query: &str) -> Route {
+    let path = path_and_query.split('?').next().unwrap_or_default();
+    Route {
+        way: Way::Proxy(path_and_query.to_owned()),
+        dialect: dialect_of_path(path),
+        endpoint: Some(endpoint.clone()),
+    }
+}

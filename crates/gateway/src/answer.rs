@@ -1,0 +1,120 @@
+//! Answers on their way to the client, and the one place where errors become answers.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use pin_project_lite::pin_project;
+use tachograph_reply::ApiError;
+use tachograph_telemetry::Served;
+use tower::{Layer, Service};
+
+use crate::admit::{recorded, refuse};
+use crate::call::Call;
+use crate::codec::{Relay, Translate};
+use crate::upstream::UpstreamBroken;
+
+pin_project! {
+    /// An answer's body.
+    #[project = AnswerBodyProj]
+    pub enum AnswerBody {
+        /// One piece.
+        Whole { #[pin] body: Full<Bytes> },
+        /// The provider's frames as they come.
+        Relay { #[pin] body: Relay },
+        /// The provider's stream, event by event in the client's dialect.
+        Translate { #[pin] body: Translate },
+    }
+}
+
+impl From<Bytes> for AnswerBody {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole { body: Full::new(bytes) }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = UpstreamBroken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamBroken>>> {
+        match self.project() {
+            AnswerBodyProj::Whole { body } => body.poll_frame(cx).map_err(|never| match never {}),
+            AnswerBodyProj::Relay { body } => body.poll_frame(cx),
+            AnswerBodyProj::Translate { body } => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole { body } => body.is_end_stream(),
+            Self::Relay { body } => body.is_end_stream(),
+            Self::Translate { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole { body } => body.size_hint(),
+            Self::Relay { body } => body.size_hint(),
+            Self::Translate { body } => body.size_hint(),
+        }
+    }
+}
+
+/// Turns errors into answers in the caller's dialect. Nothing above sees a typed error, so everything that needs one
+/// (retries, fallbacks) stands below.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AnswerErrorsLayer;
+
+impl<Inner> Layer<Inner> for AnswerErrorsLayer {
+    type Service = AnswerErrors<Inner>;
+
+    fn layer(&self, inner: Inner) -> AnswerErrors<Inner> {
+        AnswerErrors { inner }
+    }
+}
+
+/// The service of [`AnswerErrorsLayer`].
+#[derive(Clone)]
+pub(crate) struct AnswerErrors<Inner> {
+    inner: Inner,
+}
+
+impl<Inner> Service<Call> for AnswerErrors<Inner>
+where
+    Inner: Service<Call, Response = Response<AnswerBody>, Error = ApiError>,
+    Inner::Future: Send + 'static,
+{
+    type Response = Response<AnswerBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // An inner service that fails to get ready will say so again when it is called.
+        self.inner.poll_ready(cx).map(|_| Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let (shape, omit_body) = (call.shape, call.omit_response);
+        let serving = self.inner.call(call);
+        Box::pin(async move {
+            let error = match serving.await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            let mut response = refuse(shape, &error);
+            if error.provider().is_some() {
+                // The provider said no, or could not be asked; the refusal is not ours.
+                let served = Served { failure: Some(recorded(&error)), omit_body, ..Served::default() };
+                response.extensions_mut().insert(served);
+            }
+            Ok(response)
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! A call, from Admit down to the upstream.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use tachograph_providers::DialectId;
+use tachograph_reply::ErrorShape;
+use tachograph_telemetry::Trip;
+
+use crate::endpoint::Endpoint;
+
+/// A request that was let in: read once, parsed once, its caller known, its targets chosen.
+pub(crate) struct Call {
+    /// Its id, its clock and its record.
+    pub trip: Trip,
+    /// The wire format it came in, where that is understood.
+    pub dialect: Option<DialectId>,
+    /// The shape in which its client reads errors.
+    pub shape: ErrorShape,
+    /// Where on the provider it goes.
+    pub way: Way,
+    /// Its method.
+    pub method: Method,
+    /// Its headers, without ours and without our keys.
+    pub headers: HeaderMap,
+    /// Its body, as it came.
+    pub body: Bytes,
+    /// Where the value of the body's top-level `model` stands, quotes included.
+    pub model_span: Option<Range<usize>>,
+    /// Whether it asks for a stream.
+    pub stream: bool,
+    /// Whether the answer's body stays out of the record.
+    pub omit_response: bool,
+    /// Who may serve it, the first first.
+    pub candidates: Vec<Candidate>,
+}
+
+/// How a call is turned into a provider's request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Through the AI gateway: to the provider's own path for chat, translated where it speaks another dialect.
+    Gateway,
+    /// Through a provider proxy: this path and query on the provider's host, bytes untouched.
+    Proxy(String),
+}
+
+/// One who may serve a call.
+#[derive(Clone)]
+pub(crate) struct Candidate {
+    /// The provider's endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// The model to ask it for; absent, whatever the body says.
+    pub model: Option<String>,
+}
+
+/// One try at serving a call.
+pub(crate) struct Try {
+    /// The call.
+    pub call: Arc<Call>,
+    /// Who is asked.
+    pub candidate: Candidate,
+}

@@ -1,0 +1,146 @@
+//! From a provider's answer to the caller's.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap};
+use http::response::Parts;
+use http::{HeaderName, HeaderValue, Response};
+use http_body_util::{BodyExt, Limited};
+use tachograph_providers::{Action, Answering, DialectId, Note, dialect, opaque_tap};
+use tachograph_record::Tap;
+use tachograph_reply::{ApiError, ErrorKind};
+use tachograph_telemetry::{Served, SharedTap};
+
+use super::headers;
+use super::relay::{Relay, broken_off};
+use super::request::Plan;
+use super::translate::Translate;
+use crate::answer::AnswerBody;
+use crate::call::{Call, Candidate, Way};
+use crate::upstream::UpstreamBody;
+
+/// The largest answer that is held whole to translate it, in bytes.
+const LARGEST_TRANSLATED: usize = 64 << 20;
+/// Notes on what the provider could not be asked for, as `feature=dropped` items.
+const NOTES_HEADER: HeaderName = HeaderName::from_static("tachograph-translation");
+
+pub(super) async fn read(
+    call: &Call,
+    candidate: &Candidate,
+    plan: Plan,
+    answered: Response<UpstreamBody>,
+) -> Result<Response<AnswerBody>, ApiError> {
+    let (mut head, body) = answered.into_parts();
+    let altered = !matches!(plan, Plan::Same { hide: None });
+    headers::back(&mut head.headers, altered);
+    let served = Served {
+        provider: Some(candidate.endpoint.name().clone()),
+        provider_model: candidate.model.clone(),
+        omit_body: call.omit_response,
+        ..Served::default()
+    };
+    if call.way == Way::Gateway {
+        name_who_served(&mut head.headers, candidate);
+    }
+    match plan {
+        Plan::Same { hide } => {
+            let events = is_event_stream(&head.headers);
+            let tap = SharedTap::new(tap_for(call.dialect, events, &head));
+            let hide = hide.filter(|_| events);
+            let relay = Relay::new(body, tap.clone(), hide, events.then_some(call.shape));
+            head.extensions.insert(served.with_shared_tap(tap));
+            Ok(Response::from_parts(head, AnswerBody::Relay { body: relay }))
+        }
+        Plan::Across { from, to, include_usage, model, notes } => {
+            name_notes(&mut head.headers, &notes);
+            let to_caller = Answering { id: call.trip.id().to_string(), created: created(call), model };
+            if !head.status.is_success() {
+                return Err(provider_error(head, body, from, candidate).await);
+            }
+            if is_event_stream(&head.headers) {
+                let (translate, tap) = Translate::new(body, from, to, &to_caller, include_usage);
+                head.extensions.insert(served.with_tap(tap));
+                return Ok(Response::from_parts(head, AnswerBody::Translate { body: translate }));
+            }
+            whole(head, body, from, to, &to_caller, served).await
+        }
+    }
+}
+
+/// Translates an answer that is one document.
+async fn whole(
+    mut head: Parts,
+    body: UpstreamBody,
+    from: DialectId,
+    to: DialectId,
+    to_caller: &Answering,
+    served: Served,
+) -> Result<Response<AnswerBody>, ApiError> {
+    let native = collect(body).await?;
+    let mut tap = dialect(from).tap(false, head.status.as_u16());
+    tap.see(&native);
+    let answer = dialect(from).decode_response(&native)?;
+    let translated = dialect(to).encode_response(&answer, to_caller);
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.extensions.insert(served.with_shared_tap(SharedTap::new(tap)));
+    Ok(Response::from_parts(head, AnswerBody::from(translated)))
+}
+
+async fn collect(body: UpstreamBody) -> Result<Bytes, ApiError> {
+    match Limited::new(body, LARGEST_TRANSLATED).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) => match error.downcast::<crate::upstream::UpstreamBroken>() {
+            Ok(broken) => Err(broken_off(*broken)),
+            Err(_) => {
+                let message = format!(
+                    "The provider's answer is larger than {LARGEST_TRANSLATED} bytes and cannot be translated."
+                );
+                Err(ApiError::new(ErrorKind::Upstream, "answer_too_large", message))
+            }
+        },
+    }
+}
+
+/// The provider's error in the caller's dialect: its status, its headers, its own words beside ours.
+async fn provider_error(head: Parts, body: UpstreamBody, from: DialectId, candidate: &Candidate) -> ApiError {
+    let native = collect(body).await.unwrap_or_default();
+    let error = dialect(from).decode_error(head.status, &native);
+    error.from_provider(&**candidate.endpoint.name(), native).with_headers(head.headers)
+}
+
+fn tap_for(id: Option<DialectId>, events: bool, head: &Parts) -> Box<dyn Tap> {
+    match id {
+        Some(id) => dialect(id).tap(events, head.status.as_u16()),
+        None => opaque_tap(),
+    }
+}
+
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+fn created(call: &Call) -> u64 {
+    u64::try_from(call.trip.received_at().micros() / 1_000_000).unwrap_or(0)
+}
+
+fn name_who_served(headers: &mut HeaderMap, candidate: &Candidate) {
+    let mut name = |header: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(header), value);
+        }
+    };
+    name("helicone-provider", candidate.endpoint.name());
+    if let Some(model) = &candidate.model {
+        name("helicone-model", model);
+    }
+}
+
+fn name_notes(headers: &mut HeaderMap, notes: &[Note]) {
+    let word = |note: &Note| match note.action {
+        Action::Dropped => "dropped",
+        Action::Approximated => "approximated",
+    };
+    let text: Vec<String> = notes.iter().map(|note| format!("{}={}", note.feature, word(note))).collect();
+    if let Some(value) = (!text.is_empty()).then(|| HeaderValue::try_from(text.join(", ")).ok()).flatten() {
+        headers.insert(NOTES_HEADER, value);
+    }
+}

@@ -1,0 +1,62 @@
+//! What the `gateway` program does besides serving. Each command writes to the handle it is given and says how it went by
+//! an error type that the binary turns into an exit code.
+
+mod check;
+mod demo;
+mod keys;
+mod price;
+
+pub use check::check;
+pub use demo::{DemoReport, demo};
+pub use keys::{KeysCommand, first_key, keys};
+pub use price::price;
+
+use std::io;
+
+use tachograph_store::StoreError;
+use thiserror::Error;
+
+use crate::config::Faults;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Configuration(#[from] Faults),
+    /// The command's own arguments are wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// A service it needs cannot be reached.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Reading or writing failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Something broke inside.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl CommandError {
+    /// The process's exit code, after BSD's `sysexits.h`.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) | Self::Usage(_) => 64,
+            Self::Unavailable(_) => 69,
+            Self::Internal(_) => 70,
+            Self::Io(_) => 74,
+        }
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UnknownUrl(_) => Self::Usage(error.to_string()),
+            StoreError::Unreachable(_) => Self::Unavailable(error.to_string()),
+            StoreError::Failed(_) => Self::Internal(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The configuration: one typed tree.
+//!
+//! Defaults, then a file (YAML or TOML by its ending), then the environment (`TACHOGRAPH__SECTION__KEY`), then flags. It
+//! is read whole or not at all: [`load`] reports every fault at once, each with its path. Loading binds nothing and opens
+//! nothing but the file, and `Config::default()` runs.
+
+mod fault;
+mod load;
+mod secret;
+mod units;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tachograph_providers::DialectId;
+
+pub use fault::{Fault, Faults};
+pub use load::{Environment, Sources, load};
+pub use secret::Secret;
+pub use units::{ByteSize, Span};
+
+/// Everything that can be configured, with its defaults.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the gateway listens.
+    pub listen: SocketAddr,
+    /// Where the embedded store and the queue of records live.
+    pub data_dir: PathBuf,
+    /// A first API key given from outside, for containers.
+    pub api_key: Option<Secret>,
+    /// The largest request body that is taken.
+    pub max_request_body: ByteSize,
+    /// The console.
+    pub console: ConsoleConfig,
+    /// Where rows are kept.
+    pub store: StoreConfig,
+    /// Providers: additions to the built-in rows, or rows of their own.
+    pub providers: BTreeMap<String, ProviderConfig>,
+    /// Connections to providers.
+    pub upstream: UpstreamConfig,
+    /// What of a call is kept.
+    pub logging: LoggingConfig,
+    /// Prices.
+    pub pricing: PricingConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
+            data_dir: PathBuf::from("./tachograph-data"),
+            api_key: None,
+            max_request_body: ByteSize::mebibytes(64),
+            console: ConsoleConfig::default(),
+            store: StoreConfig::default(),
+            providers: BTreeMap::new(),
+            upstream: UpstreamConfig::default(),
+            logging: LoggingConfig::default(),
+            pricing: PricingConfig::default(),
+        }
+    }
+}
+
+/// The console.
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// An address of its own; absent, the gateway's.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Where rows are kept.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `sqlite:` (in `data_dir`), `sqlite:<path>` or `postgres://…`; it may hold a password.
+    pub url: Secret,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { url: Secret::from("sqlite:") }
+    }
+}
+
+/// One provider: what is absent stands as in the built-in row of that name.
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// The wire format of its chat; needed for a provider that is not built in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<DialectId>,
+    /// Stands in for the documented base URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// Keys to call it with; absent, those of its usual environment variable.
+    pub api_keys: Vec<Secret>,
+    /// Model names it serves under their bare name; `*` stands for any characters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+}
+
+/// Connections to providers.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpstreamConfig {
+    /// How long a connection may take to come up.
+    pub connect_timeout: Span,
+    /// How long an answer's head may take: a model that thinks long before it streams is silent so long.
+    pub head_timeout: Span,
+    /// How long an answer's body may be silent.
+    pub idle_timeout: Span,
+}
+
+impl Default for UpstreamConfig {
+    fn default() -> Self {
+        let minutes = |minutes: u64| Span::from(Duration::from_secs(60 * minutes));
+        Self { connect_timeout: Duration::from_secs(10).into(), head_timeout: minutes(10), idle_timeout: minutes(5) }
+    }
+}
+
+/// What of a call is kept.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoggingConfig {
+    /// Whether bodies are kept.
+    pub bodies: Bodies,
+    /// How much of each body is kept.
+    pub max_body: ByteSize,
+}
+
+impl Default for LoggingConfig {
+    fn default() -> Self {
+        Self { bodies: Bodies::Full, max_body: ByteSize::mebibytes(4) }
+    }
+}
+
+/// Whether bodies are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bodies {
+    /// Requests and answers, up to the cap.
+    #[default]
+    Full,
+    /// Neither; lengths, tokens and cost are kept all the same.
+    None,
+}
+
+/// Prices.
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PricingConfig {
+    /// Directories of price files that go over the built-in ones, the later over the earlier.
+    pub overlays: Vec<PathBuf>,
+}

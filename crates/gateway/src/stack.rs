@@ -1,0 +1,57 @@
+//! The architecture, as one function.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tachograph_telemetry::{MeterLayer, RecordSink};
+use tower::util::BoxCloneService;
+use tower::{BoxError, ServiceBuilder};
+use tower_http::body::UnsyncBoxBody;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::admit::{AdmitLayer, Door};
+use crate::answer::AnswerErrorsLayer;
+use crate::codec::CodecLayer;
+use crate::fallback::FallbackLayer;
+use crate::panic::answer_panic;
+use crate::request_id::RequestIdLayer;
+use crate::upstream::Upstream;
+
+/// The one boxed body at the edge.
+pub type EdgeBody = UnsyncBoxBody<Bytes, BoxError>;
+
+/// The one boxed service at the edge; it is cloned for each connection.
+pub type Gateway<B> = BoxCloneService<Request<B>, Response<EdgeBody>, Infallible>;
+
+/// A request's way, outermost first.
+pub fn stack<B, S>(door: Door, upstream: Upstream, sink: S, keep_body: usize) -> Gateway<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S: RecordSink + Clone,
+{
+    let layers = ServiceBuilder::new()
+        .boxed_clone()
+        // A panic costs its own call an answer, never the process: outermost, so that it holds for every layer below.
+        .layer(CatchPanicLayer::custom(answer_panic))
+        // The id is on every answer, refusals and panics included.
+        .layer(RequestIdLayer)
+        // Spans only at debug level: a filtered span is nearly free, a made one costs more than all of Admit.
+        .layer(TraceLayer::new_for_http().on_request(()).on_response(()).on_body_chunk(()).on_eos(()).on_failure(()))
+        // Above everything that can say no, so that refusals and cache hits are on the record too.
+        .layer(MeterLayer::new(sink).keep_bodies_up_to(keep_body))
+        // From here on a call is typed: its caller known, its body read once within a bound, parsed once.
+        .layer(AdmitLayer(Arc::new(door)))
+        // Here stand limits, then the cache: a hit needs no live provider, and neither needs a typed error.
+        // Errors become answers in one place; what needs them typed (retries, fallbacks) stands below.
+        .layer(AnswerErrorsLayer)
+        // Who is asked, in which order, each try on the record.
+        .layer(FallbackLayer)
+        // The provider's dialect below, the caller's above.
+        .layer(CodecLayer);
+    layers.service(upstream)
+}

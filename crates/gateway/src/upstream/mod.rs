@@ -1,0 +1,103 @@
+//! Connections to providers: one pooled client for HTTP/1.1 and HTTP/2, and the provider inside this process.
+
+mod body;
+mod client;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tachograph_record::RecordId;
+use tachograph_reply::{ApiError, ErrorKind};
+use tower::Service;
+
+use crate::config::UpstreamConfig;
+use crate::demo;
+use crate::endpoint::{Endpoint, Place};
+
+pub(crate) use body::{UpstreamBody, UpstreamBroken};
+use client::HttpClient;
+
+/// A request ready to be sent.
+pub struct UpstreamRequest {
+    /// Whom to.
+    pub endpoint: Arc<Endpoint>,
+    /// The call it is made for.
+    pub id: RecordId,
+    /// The request, with its absolute URL.
+    pub request: Request<Full<Bytes>>,
+}
+
+/// Sends requests to providers.
+#[derive(Clone)]
+pub struct Upstream {
+    client: HttpClient,
+    head_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+impl Upstream {
+    /// An upstream with a pool of its own.
+    ///
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub fn new(config: &UpstreamConfig) -> Result<Self, rustls::Error> {
+        Ok(Self {
+            client: client::connect(config.connect_timeout.duration())?,
+            head_timeout: config.head_timeout.duration(),
+            idle_timeout: config.idle_timeout.duration(),
+        })
+    }
+
+    async fn send(self, sent: UpstreamRequest) -> Result<Response<UpstreamBody>, ApiError> {
+        let name = sent.endpoint.name().clone();
+        if sent.endpoint.place == Place::Demo {
+            return demo::answer(sent.id, sent.request).await.map(|response| response.map(UpstreamBody::demo));
+        }
+        let answered = tokio::time::timeout(self.head_timeout, self.client.request(sent.request)).await;
+        match answered {
+            Ok(Ok(response)) => Ok(response.map(|body| UpstreamBody::http(body, self.idle_timeout))),
+            Ok(Err(error)) => Err(unreachable(&name, &error)),
+            Err(_) => {
+                let seconds = self.head_timeout.as_secs();
+                let message = format!("{name} did not begin to answer within {seconds} s (upstream.head_timeout).");
+                Err(ApiError::new(ErrorKind::Timeout, "upstream_timeout", message).from_provider(&*name, Bytes::new()))
+            }
+        }
+    }
+}
+
+/// What the connection's error means for a caller. Its text stays in the log: it can name internal hosts.
+fn unreachable(name: &str, error: &hyper_util::client::legacy::Error) -> ApiError {
+    tracing::warn!(provider = name, error = error_chain(error), "the provider gave no answer");
+    let (code, message) = if error.is_connect() {
+        ("upstream_unreachable", format!("{name} cannot be reached; check its base_url and the network."))
+    } else {
+        ("upstream_broken", format!("{name} closed the connection without an answer."))
+    };
+    ApiError::new(ErrorKind::Upstream, code, message).from_provider(name, Bytes::new())
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl Service<UpstreamRequest> for Upstream {
+    type Response = Response<UpstreamBody>;
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ApiError>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ApiError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, sent: UpstreamRequest) -> Self::Future {
+        Box::pin(self.clone().send(sent))
+    }
+}
