@@ -11,8 +11,6 @@ export const html = /** @type {(strings: TemplateStringsArray, ...values: any[])
 
 export const render = /** @type {(tree: any, into: Element) => void} */ (preact.render);
 
-export const Component = /** @type {new (props?: any) => { props: any }} */ (/** @type {unknown} */ (preact.Component));
-
 export const useState = /** @type {<T>(first: T | (() => T)) => [T, (next: T | ((held: T) => T)) => void]} */ (/** @type {unknown} */ (hooks.useState));
 
 export const useRef = /** @type {<T>(first: T) => { current: T }} */ (/** @type {unknown} */ (hooks.useRef));

@@ -1,5 +1,5 @@
 // @ts-check
-import { Component, html } from './html.js';
+import { html, useRef } from './html.js';
 import { compact, count, duration, exactMoney, fullMoment, moment, money, percent } from './format.js';
 import { COST_STATES, hueOf, mayHaveCost, outcomeOf } from './outcome.js';
 import { addressOf } from './view.js';
@@ -25,37 +25,29 @@ export function CostFigure({ call }) {
   return mayHaveCost(call) ? html`<span class="unknown" title=${why}>unknown</span>` : html`<span class="none" title=${why}>–</span>`;
 }
 
-class Row extends Component {
-  /** @param {any} next */
-  shouldComponentUpdate(next) {
-    const held = /** @type {any} */ (this.props);
-    return ['call', 'current', 'open', 'utc', 'today', 'fresh', 'view'].some((name) => next[name] !== held[name]);
-  }
-
-  render() {
-    const { call, current, open, utc, now, fresh, view } = /** @type {any} */ (this.props);
-    const { usage, timing } = call;
-    const when = moment(timing.received_at, utc, now);
-    const outcome = outcomeOf(call.outcome);
-    const state = `${current ? 'current ' : ''}${open ? 'open ' : ''}${fresh ? 'fresh' : ''}`;
-    const cached = usage?.cache_read_tokens ? percent(usage.cache_read_tokens, usage.input_tokens) : '';
-    const estimated = usage?.source === 'estimated' ? '≈ ' : '';
-    return html`<tr role="row" class=${state} data-id=${call.id} aria-current=${open ? 'true' : null}>
-      <td role="cell" class="time"><a href=${addressOf({ ...view, open: call.id })} title=${fullMoment(timing.received_at, utc)}>
-        ${when.day && html`<span class="day">${when.day} </span>`}${when.clock}${!when.day && html`<span class="millis">${when.millis}</span>`}</a></td>
-      <td role="cell" class="model"><${Pick} field="model" value=${call.model} /></td>
-      <td role="cell" class="provider"><${Pick} field="provider" value=${call.provider}><i class=${`dot ${hueOf(call.provider)}`}></i>${call.provider}<//></td>
-      <td role="cell" class="user"><${Pick} field="user" value=${call.user} /></td>
-      <td role="cell" class="outcome"><${Pick} field="outcome" value=${call.outcome} class=${`tone-${outcome.tone}`} title=${outcome.about}>${outcome.label}<//>
-        ${call.status !== null && html`<${Pick} field="status" value=${call.status} class="status" />`}</td>
-      <td role="cell" class="number input">${usage ? html`<span>${estimated}${count(usage.input_tokens)}</span>` : html`<span class="none">–</span>`}
-        <span class="cached" title=${cached ? `${count(usage.cache_read_tokens)} of ${count(usage.input_tokens)} read from the provider’s cache` : null}>${cached}</span></td>
-      <td role="cell" class="number output">${usage ? html`<span title=${usage.reasoning_tokens ? `${count(usage.reasoning_tokens)} of them reasoning` : null}>${estimated}${count(usage.output_tokens)}</span>` : html`<span class="none">–</span>`}</td>
-      <td role="cell" class="number cost"><${CostFigure} call=${call} /></td>
-      <td role="cell" class="number ttft">${timing.first_token_us === null ? html`<span class="none">–</span>` : duration(timing.first_token_us)}</td>
-      <td role="cell" class="number latency">${duration(timing.end_us)}</td>
-    </tr>`;
-  }
+/** @param {any} props */
+function Row({ call, current, open, utc, now, fresh, tail }) {
+  const { usage, timing } = call;
+  const when = moment(timing.received_at, utc, now);
+  const outcome = outcomeOf(call.outcome);
+  const state = `${current ? 'current ' : ''}${open ? 'open ' : ''}${fresh ? 'fresh' : ''}`;
+  const cached = usage?.cache_read_tokens ? percent(usage.cache_read_tokens, usage.input_tokens) : '';
+  const estimated = usage?.source === 'estimated' ? '≈ ' : '';
+  return html`<tr role="row" class=${state} data-id=${call.id} aria-current=${open ? 'true' : null}>
+    <td role="cell" class="time"><a href=${`/requests/${call.id}${tail}`} title=${fullMoment(timing.received_at, utc)}>
+      ${when.day && html`<span class="day">${when.day} </span>`}${when.clock}${!when.day && html`<span class="millis">${when.millis}</span>`}</a></td>
+    <td role="cell" class="model"><${Pick} field="model" value=${call.model} /></td>
+    <td role="cell" class="provider"><${Pick} field="provider" value=${call.provider}><i class=${`dot ${hueOf(call.provider)}`}></i>${call.provider}<//></td>
+    <td role="cell" class="user"><${Pick} field="user" value=${call.user} /></td>
+    <td role="cell" class="outcome"><${Pick} field="outcome" value=${call.outcome} class=${`tone-${outcome.tone}`} title=${outcome.about}>${outcome.label}<//>
+      ${call.status !== null && html`<${Pick} field="status" value=${call.status} class="status" />`}</td>
+    <td role="cell" class="number input">${usage ? html`<span>${estimated}${count(usage.input_tokens)}</span>` : html`<span class="none">–</span>`}
+      <span class="cached" title=${cached ? `${count(usage.cache_read_tokens)} of ${count(usage.input_tokens)} read from the provider’s cache` : null}>${cached}</span></td>
+    <td role="cell" class="number output">${usage ? html`<span title=${usage.reasoning_tokens ? `${count(usage.reasoning_tokens)} of them reasoning` : null}>${estimated}${count(usage.output_tokens)}</span>` : html`<span class="none">–</span>`}</td>
+    <td role="cell" class="number cost"><${CostFigure} call=${call} /></td>
+    <td role="cell" class="number ttft">${timing.first_token_us === null ? html`<span class="none">–</span>` : duration(timing.first_token_us)}</td>
+    <td role="cell" class="number latency">${duration(timing.end_us)}</td>
+  </tr>`;
 }
 
 const COLUMNS = [
@@ -70,6 +62,23 @@ const COLUMNS = [
   ['number ttft', 'TTFT', 'Time to first token: until the first content of a stream was handed to the client'],
   ['number latency', 'Latency', 'Until the call was over'],
 ];
+
+/**
+ * Keeps what was drawn for a row until what it was drawn from changes: an element that is the same one again is passed
+ * over, which keeps j and k quick in a list of thousands.
+ */
+function useDrawn() {
+  const before = useRef(/** @type {Map<string, { inputs: unknown[], element: any }>} */ (new Map()));
+  const last = before.current;
+  const now = (before.current = new Map());
+  return (/** @type {string} */ id, /** @type {unknown[]} */ inputs, /** @type {(inputs: any[]) => any} */ draw) => {
+    const held = last.get(id);
+    const same = held?.inputs.every((input, at) => Object.is(input, inputs[at]));
+    const kept = held && same ? held : { inputs, element: draw(inputs) };
+    now.set(id, kept);
+    return kept.element;
+  };
+}
 
 /**
  * The latest calls.
@@ -90,10 +99,13 @@ export function Table({ rows, view, current, utc, freshIds, onOpen, onPick }) {
     event.preventDefault();
     onOpen(row.dataset.id);
   };
+  const drawn = useDrawn();
+  const tail = addressOf({ ...view, open: '-' }).replace(/^[^?]*/, '');
+  const row = (/** @type {any} */ call) => drawn(call.id, [call, current === call.id, view.open === call.id, freshIds.has(call.id), utc, today, tail], ([, isCurrent, isOpen, fresh]) => html`<${Row} key=${call.id}
+    call=${call} current=${isCurrent} open=${isOpen} fresh=${fresh} utc=${utc} now=${now} tail=${tail} />`);
   return html`<table role="table" class="calls" aria-label="Requests, newest first">
     <thead role="rowgroup"><tr role="row">${COLUMNS.map(([kind, label, about]) => html`<th role="columnheader" scope="col" class=${kind} title=${about || null}>${label}</th>`)}</tr></thead>
-    <tbody role="rowgroup" onClick=${onClick}>${rows.map((/** @type {any} */ call) => html`<${Row} key=${call.id} call=${call} view=${view}
-      current=${current === call.id} open=${view.open === call.id} fresh=${freshIds.has(call.id)} utc=${utc} now=${now} today=${today} />`)}</tbody>
+    <tbody role="rowgroup" onClick=${onClick}>${rows.map(row)}</tbody>
   </table>`;
 }
 
