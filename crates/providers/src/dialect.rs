@@ -39,7 +39,7 @@ pub trait Dialect: Send + Sync {
     /// A 400 that names the field at fault.
     fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, ApiError>;
 
-    /// Writes a request for a model at a provider. `max_output_default` is the limit of output tokens to ask for where
+    /// Writes a request for a model at a provider; an empty model is not named in the body. `max_output_default` is the limit of output tokens to ask for where
     /// the dialect must name one and the caller did not.
     ///
     /// # Errors

@@ -41,8 +41,8 @@ pub struct HideUsage {
     boundaries: Boundaries,
     /// The beginning of an event whose end has not come yet.
     held: BytesMut,
-    /// The last event was dropped after its CR; an LF that comes next goes with it.
-    drop_lf: bool,
+    /// Whether the last event was dropped.
+    dropped: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -64,13 +64,11 @@ impl HideUsage {
             }
             *run = 0..0;
         };
-        if self.drop_lf && !piece.is_empty() {
-            self.drop_lf = false;
-            if piece[0] == b'\n' {
-                // The boundaries still have to see it, as the other half of their CRLF.
-                self.boundaries.next(&piece[..1], 0);
-                start = 1;
-            }
+        // The other half of a CRLF whose event was judged with the last piece: it goes the way of its event.
+        if self.held.is_empty() && self.boundaries.after_cr() && piece.first() == Some(&b'\n') {
+            self.boundaries.next(&piece[..1], 0);
+            start = 1;
+            run = if self.dropped { 0..0 } else { 0..1 };
         }
         while let Some(end) = self.boundaries.next(piece, start) {
             let event = if self.held.is_empty() {
@@ -80,7 +78,9 @@ impl HideUsage {
                 self.held.split().freeze()
             };
             let borrowed = event.len() == end - start;
-            match judge(&event) {
+            let verdict = judge(&event);
+            self.dropped = verdict == Verdict::Drop;
+            match verdict {
                 Verdict::Keep if borrowed => {
                     if run.start == run.end {
                         run.start = start;
@@ -91,7 +91,7 @@ impl HideUsage {
                     give(&mut run, &mut out);
                     match verdict {
                         Verdict::Keep => out(event),
-                        Verdict::Drop => self.drop_lf = end == piece.len() && self.boundaries.after_cr(),
+                        Verdict::Drop => {}
                         Verdict::Cut(range) => {
                             out(event.slice(..range.start));
                             out(event.slice(range.end..));

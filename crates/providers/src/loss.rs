@@ -95,6 +95,11 @@ const fn dropped(from: DialectId, to: DialectId, feature: &'static str, harmless
     Loss { from, to, feature, verdict: Verdict::Dropped, how, harmless, becomes: None }
 }
 
+/// Left out for a reason of its own.
+const fn omitted(from: DialectId, to: DialectId, feature: &'static str, how: &'static str) -> Loss {
+    Loss { from, to, feature, verdict: Verdict::Dropped, how, harmless: never, becomes: None }
+}
+
 const fn refused(
     from: DialectId,
     to: DialectId,
@@ -159,11 +164,11 @@ pub static LOSSES: &[Loss] = &[
     approximated(Oc, Am, "allowed_tools", "only the allowed tools were declared"),
     approximated(Oc, Am, "messages.system", "a system message amid the conversation became a marked user text"),
     approximated(Oc, Am, "max_tokens", "was raised above the budget of thinking tokens"),
-    dropped(Oc, Am, "temperature with thinking", never),
-    dropped(Oc, Am, "top_p", one),
-    dropped(Oc, Am, "stop", never),
+    omitted(Oc, Am, "temperature with thinking", "with thinking on Anthropic takes no temperature"),
+    omitted(Oc, Am, "top_p", "newer models take either temperature or top_p, and neither with thinking on"),
+    omitted(Oc, Am, "stop", "Anthropic takes no stop texts of white space only"),
     dropped(Oc, Am, "messages.name", never),
-    dropped(Oc, Am, "messages.reasoning", never),
+    omitted(Oc, Am, "messages.reasoning", "reasoning without Anthropic's signature cannot be sent back to it"),
     dropped(Oc, Am, "image_url.detail", never),
     approximated(
         Oc,
@@ -194,11 +199,11 @@ pub static LOSSES: &[Loss] = &[
     approximated(Am, Oc, "thinking", "became the nearest reasoning_effort"),
     approximated(Am, Oc, "messages.tool_result.is_error", "the result's text says that it is an error"),
     approximated(Am, Oc, "messages.tool_result.content", "pictures and documents follow in a user message"),
-    dropped(Am, Oc, "messages.thinking", never),
-    dropped(Am, Oc, "messages.cache_control", never),
+    omitted(Am, Oc, "messages.thinking", "the provider takes no reasoning of earlier turns"),
+    omitted(Am, Oc, "messages.cache_control", "the provider caches by itself"),
     dropped(Am, Oc, "messages.citations", never),
-    dropped(Am, Oc, "messages.document", never),
-    dropped(Am, Oc, "messages.content", never),
+    refused(Am, Oc, "messages.document", never, "this document cannot be sent there by its address; send its bytes"),
+    omitted(Am, Oc, "messages.content", "blocks of tools that Anthropic runs mean nothing elsewhere"),
     refused(Am, Oc, "messages.file_id", never, "files held by Anthropic cannot be sent elsewhere; send the bytes"),
     refused(
         Am,

@@ -14,8 +14,8 @@ type Read<T> = Result<T, ApiError>;
 
 pub(super) fn request(body: &[u8]) -> Read<ChatRequest> {
     let mut fields = Object::parse(body)?;
-    let model = fields.string("model")?.ok_or_else(|| fields.missing("model"))?;
-    let mut request = ChatRequest::new(DialectId::AnthropicMessages, model);
+    let mut request = ChatRequest::new(DialectId::AnthropicMessages);
+    request.model = fields.string("model")?;
     let messages = fields.array("messages")?.ok_or_else(|| fields.missing("messages"))?;
     request.messages = messages.into_iter().enumerate().map(|(at, value)| message(value, at)).collect::<Read<_>>()?;
     request.system = match fields.take("system") {

@@ -21,7 +21,9 @@ pub(super) fn request(
 ) -> Result<Encoded, ApiError> {
     let mut ledger = Ledger::new(request.dialect, DialectId::AnthropicMessages);
     let mut body = Fields::new();
-    body.insert("model".to_owned(), Value::from(model));
+    if !model.is_empty() {
+        body.insert("model".to_owned(), Value::from(model));
+    }
     if ledger.is_native() {
         native_messages(request, &mut body);
         parameters::native(request, &mut body, max_output_default);

@@ -1,6 +1,6 @@
 //! Streams, read.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tachograph_record::{Reading, UsageReading};
 
 use super::finish_reason;
@@ -40,7 +40,7 @@ impl StreamReader for Reader {
 enum Open {
     /// Text or thinking, whose deltas are events of their own.
     Said,
-    /// A tool call, and whether its input came with its start.
+    /// A tool call, and the input it started with, until other comes.
     Call { call: u32, input: Option<Value> },
     /// A block only this dialect knows, with its input as far as it came.
     Opaque { block: Value, input: String },
@@ -127,8 +127,8 @@ impl Parser {
                 self.calls += 1;
                 out.push(StreamEvent::CallStart { choice: 0, call, id: string("id"), name: string("name") });
                 // Usually `{}`, with the input to come in pieces; compatible servers send it whole.
-                let whole = |input: &Value| input.as_object().is_some_and(|fields| !fields.is_empty());
-                Open::Call { call, input: block.get("input").filter(|input| whole(input)).cloned() }
+                // Of a call without arguments no piece comes, and the empty object stands.
+                Open::Call { call, input: Some(block.get("input").cloned().unwrap_or_else(|| json!({}))) }
             }
             _ => Open::Opaque { block, input: String::new() },
         };

@@ -11,8 +11,9 @@ use crate::DialectId;
 pub struct ChatRequest {
     /// The dialect it was read from: `rest` fields and opaque blocks are in its words.
     pub dialect: DialectId,
-    /// The model, as the caller wrote it.
-    pub model: String,
+    /// The model, as the caller wrote it. Azure's and Bedrock's paths name it instead of the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Instructions that stand apart from the messages (Anthropic's `system`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<Content>,
@@ -69,12 +70,12 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
-    /// A request of this dialect for this model, with nothing else in it.
+    /// A request of this dialect with nothing in it.
     #[must_use]
-    pub fn new(dialect: DialectId, model: impl Into<String>) -> Self {
+    pub fn new(dialect: DialectId) -> Self {
         Self {
             dialect,
-            model: model.into(),
+            model: None,
             system: None,
             messages: Vec::new(),
             tools: None,

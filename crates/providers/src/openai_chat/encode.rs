@@ -28,7 +28,7 @@ pub(super) fn request(request: &ChatRequest, model: &str, provider: &Provider) -
         writer.message(message)?;
     }
     let mut body = Fields::new();
-    body.insert("model".to_owned(), Value::from(model));
+    set(&mut body, "model", Some(model).filter(|model| !model.is_empty()));
     body.insert("messages".to_owned(), Value::Array(std::mem::take(&mut writer.messages)));
     writer.parameters(request, &mut body)?;
     writer.tools(request, &mut body)?;

@@ -2,7 +2,7 @@
 //!
 //! Providers agree on nothing: OpenAI's `prompt_tokens` contain the cached ones and Anthropic's `input_tokens` do not,
 //! most count reasoning inside the output and some beside it, the same number goes by five names. What each shape does
-//! is a row of a table ([`shape`]); the arithmetic that makes leaves of it is one function ([`settle`]).
+//! is a row of a table (`shape.rs`); the arithmetic that makes leaves of it is one function (`settle.rs`).
 //!
 //! ```
 //! use serde_json::json;

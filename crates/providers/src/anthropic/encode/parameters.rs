@@ -142,7 +142,9 @@ fn thinking(
         *most += LEAST_BUDGET;
         ledger.note("max_tokens");
     }
-    let tokens = budget.clamp(LEAST_BUDGET, *most - 1);
+    // An effort must leave room for the answer itself; a budget that the caller named is only kept possible.
+    let room = if word.is_some() { *most / 4 } else { 1 };
+    let tokens = budget.clamp(LEAST_BUDGET, (*most - room).max(LEAST_BUDGET));
     body.insert("thinking".to_owned(), json!({"type": "enabled", "budget_tokens": tokens}));
     true
 }

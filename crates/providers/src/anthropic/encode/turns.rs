@@ -150,7 +150,7 @@ impl Writer<'_> {
             let Block::Thinking(thinking) = block else { continue };
             let Thinking { signature, redacted, .. } = thinking;
             // Only Anthropic's own can go back; others' reasoning has no proof.
-            if signature.is_some() || redacted.is_some() {
+            if signature.as_deref().is_some_and(|signature| !signature.is_empty()) || redacted.is_some() {
                 self.push("assistant", write_block(block, false).unwrap_or_default());
             } else {
                 self.ledger.note("messages.reasoning");
