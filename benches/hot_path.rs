@@ -71,7 +71,7 @@ fn tap(c: &mut Criterion) {
     });
     group.bench_function("hide usage", |b| {
         b.iter(|| {
-            let mut hide = HideUsage::new();
+            let mut hide = HideUsage::default();
             events.iter().for_each(|event| hide.push(event, |piece| drop(black_box(piece))));
         });
     });
