@@ -1,17 +1,17 @@
 //! The whole program on loopback: a real client, the real gateway, an upstream that does as it is told.
 
-//mod ai_gateway;
+mod ai_gateway;
 mod bad_input;
-//mod commands;
-//mod demo;
+mod commands;
+mod demo;
 mod endings;
 mod fields;
 mod headers;
-//mod keys;
-//mod other_apis;
+mod keys;
+mod other_apis;
 mod pacing;
 mod replay;
-//mod restart;
+mod restart;
 mod spend;
-//mod stores;
-//mod translated;
+mod stores;
+mod translated;
