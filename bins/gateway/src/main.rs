@@ -29,6 +29,9 @@ struct Arguments {
 const EXIT_CODES: &str = "Exit codes: 0 ok, 64 configuration, 69 a needed service is unreachable, 70 internal, 74 IO.
 Every key of the configuration can be set as TACHOGRAPH__SECTION__KEY; logs are chosen by RUST_LOG.";
 
+/// Arguments are configuration: `EX_USAGE` of BSD's `sysexits.h`.
+const WRONG_ARGUMENTS: u8 = 64;
+
 #[derive(Subcommand)]
 enum Command {
     /// Run the gateway, the logger, the store and the console (the default)
@@ -73,7 +76,14 @@ enum Keys {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            // Help and version are no errors, and go to standard output.
+            let _ = told.print();
+            return if told.use_stderr() { ExitCode::from(WRONG_ARGUMENTS) } else { ExitCode::SUCCESS };
+        }
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     match dispatch(arguments) {

@@ -19,22 +19,33 @@ pub enum BodyState {
     Omitted,
 }
 
-/// A body as it passed: pieces by reference up to a cap, and its whole length in bytes.
+/// A piece below this many bytes is copied: it is a slice of a connection's read buffer, which it would keep whole in
+/// memory. A larger one is kept by reference.
+const COPIED: usize = 16 << 10;
+
+/// A body as it passed, up to a cap, and its whole length in bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
-    pieces: SmallVec<[Bytes; 2]>,
+    /// What came before `tail`.
+    pieces: SmallVec<[Bytes; 1]>,
+    /// Small pieces, copied together.
+    tail: BytesMut,
     kept: usize,
     len: u64,
     state: BodyState,
 }
 
 impl Body {
-    /// A body of one piece, kept up to `cap` bytes.
+    /// A whole body that has a buffer of its own, kept up to `cap` bytes by reference.
     #[must_use]
     pub fn capture(bytes: &Bytes, cap: usize) -> Self {
-        let mut body = Self::default();
-        body.push(bytes, cap);
-        body
+        if bytes.is_empty() {
+            return Self::default();
+        }
+        let kept = bytes.len().min(cap);
+        let state = if kept == bytes.len() { BodyState::Whole } else { BodyState::Truncated };
+        let pieces = if kept == 0 { SmallVec::new() } else { SmallVec::from_elem(bytes.slice(..kept), 1) };
+        Self { pieces, tail: BytesMut::new(), kept, len: bytes.len() as u64, state }
     }
 
     /// Appends a piece, kept as far as the body stays within `cap` bytes.
@@ -50,15 +61,23 @@ impl Body {
         }
         let room = cap - self.kept.min(cap);
         if piece.len() <= room {
-            self.kept += piece.len();
-            self.pieces.push(piece.clone());
+            self.keep(piece);
         } else {
             self.state = BodyState::Truncated;
-            self.kept += room;
-            if room > 0 {
-                self.pieces.push(piece.slice(..room));
-            }
+            self.keep(&piece.slice(..room));
         }
+    }
+
+    fn keep(&mut self, piece: &Bytes) {
+        self.kept += piece.len();
+        if piece.len() < COPIED {
+            self.tail.extend_from_slice(piece);
+            return;
+        }
+        if !self.tail.is_empty() {
+            self.pieces.push(self.tail.split().freeze());
+        }
+        self.pieces.push(piece.clone());
     }
 
     /// Lets go of the bytes; the length stays.
@@ -67,6 +86,7 @@ impl Body {
             self.state = BodyState::Omitted;
         }
         self.pieces.clear();
+        self.tail = BytesMut::new();
         self.kept = 0;
     }
 
@@ -103,12 +123,13 @@ impl Body {
     /// What was kept, in one piece.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
-        match &self.pieces[..] {
-            [] => Bytes::new(),
-            [one] => one.clone(),
-            many => {
+        match (&self.pieces[..], &self.tail[..]) {
+            ([], tail) => Bytes::copy_from_slice(tail),
+            ([one], []) => one.clone(),
+            (many, tail) => {
                 let mut whole = BytesMut::with_capacity(self.kept);
                 many.iter().for_each(|piece| whole.extend_from_slice(piece));
+                whole.extend_from_slice(tail);
                 whole.freeze()
             }
         }
@@ -129,6 +150,24 @@ mod tests {
         assert_eq!((body.bytes().as_ref(), body.len(), body.state()), (&b"abcde"[..], 8, BodyState::Truncated));
         body.omit();
         assert_eq!((body.bytes().len(), body.len(), body.state()), (0, 8, BodyState::Omitted));
+    }
+
+    #[test]
+    fn large_and_small_pieces_keep_their_order() {
+        let mut body = Body::default();
+        let pieces =
+            [vec![b'a'; 10], vec![b'b'; COPIED], vec![b'c'; 3], vec![b'd'; 4], vec![b'e'; COPIED + 1], vec![b'f']];
+        pieces.iter().for_each(|piece| body.push(&Bytes::from(piece.clone()), usize::MAX));
+        assert_eq!(body.bytes(), pieces.concat());
+        assert_eq!((body.len(), body.kept()), (body.bytes().len() as u64, body.bytes().len()));
+    }
+
+    #[test]
+    fn a_small_piece_does_not_hold_the_buffer_it_is_a_slice_of() {
+        let buffer = Bytes::from(vec![b'x'; 8192]);
+        let mut body = Body::default();
+        body.push(&buffer.slice(..100), usize::MAX);
+        assert!(buffer.is_unique() && body.kept() == 100);
     }
 
     #[test]

@@ -110,12 +110,22 @@ impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let atto = self.0.unsigned_abs();
         let (whole, fraction) = (atto / ATTO_PER_USD.unsigned_abs(), atto % ATTO_PER_USD.unsigned_abs());
+        // Below 10¹⁸, so it fits 64 bits, in which dividing is cheap.
+        let fraction = u64::try_from(fraction).unwrap_or(0);
         let sign = if self.0 < 0 { "-" } else { "" };
         if fraction == 0 {
             return write!(f, "{sign}{whole}");
         }
-        let digits = format!("{fraction:018}");
-        write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+        // Written digit by digit: every priced call writes a handful of amounts.
+        let (mut digits, mut rest, mut len) = ([b'0'; DECIMALS], fraction, DECIMALS);
+        for digit in digits.iter_mut().rev() {
+            *digit += u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+        }
+        while len > 0 && digits[len - 1] == b'0' {
+            len -= 1;
+        }
+        write!(f, "{sign}{whole}.{}", str::from_utf8(&digits[..len]).unwrap_or_default())
     }
 }
 

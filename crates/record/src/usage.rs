@@ -405,7 +405,13 @@ mod tests {
 
     #[test]
     fn totals_are_sums_of_leaves_and_order_does_not_matter() {
-        let leaves = [(Leaf::OUTPUT, 7), (Leaf::INPUT, 100), (Leaf::CACHE_READ, 40), (Leaf::REASONING, 3), (Leaf::CACHE_WRITE, 0)];
+        let leaves = [
+            (Leaf::OUTPUT, 7),
+            (Leaf::INPUT, 100),
+            (Leaf::CACHE_READ, 40),
+            (Leaf::REASONING, 3),
+            (Leaf::CACHE_WRITE, 0),
+        ];
         let usage = Usage::reported(leaves);
         assert_eq!((usage.input_total(), usage.output_total()), (140, 10));
         assert_eq!((usage.cache_read_total(), usage.reasoning_total(), usage.cache_write_total()), (40, 3, 0));

@@ -158,6 +158,13 @@ impl ApiError {
         self
     }
 
+    /// Names the provider whose fault it is.
+    #[must_use]
+    pub fn by_provider(mut self, provider: impl Into<String>) -> Self {
+        self.0.provider = Some(provider.into());
+        self
+    }
+
     /// Headers of the provider's answer that go on to the caller (`retry-after`, rate limits, request id).
     #[must_use]
     pub fn with_headers(mut self, headers: HeaderMap) -> Self {

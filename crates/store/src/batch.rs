@@ -12,7 +12,7 @@ use crate::tables::Entry;
 /// Rows and their bodies.
 pub(crate) struct Batch {
     pub(crate) entries: Vec<Entry>,
-    bodies: Vec<PackedBody>,
+    pub(crate) bodies: Vec<PackedBody>,
 }
 
 impl Batch {

@@ -11,7 +11,7 @@ const ESCAPE: char = '\u{1A}';
 
 /// The stored form of a text.
 pub(crate) fn stored(text: &str) -> Cow<'_, str> {
-    if !text.contains(['\0', ESCAPE]) {
+    if memchr::memchr2(0, ESCAPE as u8, text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.replace(ESCAPE, "\u{1A}1").replace('\0', "\u{1A}0"))

@@ -38,7 +38,13 @@ where
         })
         .extend_from_slice(&piece);
     }
-    Ok(rest.map_or(first, BytesMut::freeze))
+    Ok(rest.map_or_else(|| own(first), BytesMut::freeze))
+}
+
+/// A small body is copied out of the connection's read buffer, which it would keep whole for as long as its record waits.
+fn own(body: Bytes) -> Bytes {
+    const SMALL: usize = 16 << 10;
+    if body.len() < SMALL { Bytes::copy_from_slice(&body) } else { body }
 }
 
 fn too_large(limit: usize) -> ApiError {

@@ -13,7 +13,7 @@ use tachograph_telemetry::{Served, SharedTap};
 use super::headers;
 use super::relay::{Relay, broken_off};
 use super::request::Plan;
-use super::translate::Translate;
+use super::translate::{self, Crossing, Translate};
 use crate::answer::AnswerBody;
 use crate::call::{Call, Candidate, Way};
 use crate::upstream::UpstreamBody;
@@ -52,37 +52,49 @@ pub(super) async fn read(
         }
         Plan::Across { from, to, include_usage, model, notes } => {
             name_notes(&mut head.headers, &notes);
-            let to_caller = Answering { id: call.trip.id().to_string(), created: created(call), model };
             if !head.status.is_success() {
                 return Err(provider_error(head, body, from, candidate).await);
             }
+            let to_caller = Answering { id: call.trip.id().to_string(), created: created(call), model };
+            let crossing = Crossing { from, to, to_caller, include_usage };
             if is_event_stream(&head.headers) {
-                let (translate, tap) = Translate::new(body, from, to, &to_caller, include_usage);
+                let (translate, tap) = Translate::new(body, &crossing);
                 head.extensions.insert(served.with_tap(tap));
                 return Ok(Response::from_parts(head, AnswerBody::Translate { body: translate }));
             }
-            whole(head, body, from, to, &to_caller, served).await
+            // Whatever is wrong with the provider's answer is no refusal of ours.
+            let read = whole(head, body, &crossing, served).await;
+            read.map_err(|error| error.by_provider(&**candidate.endpoint.name()))
         }
     }
 }
 
-/// Translates an answer that is one document.
+/// Translates an answer that came as one document, or as events that were not announced as such.
 async fn whole(
     mut head: Parts,
     body: UpstreamBody,
-    from: DialectId,
-    to: DialectId,
-    to_caller: &Answering,
+    crossing: &Crossing,
     served: Served,
 ) -> Result<Response<AnswerBody>, ApiError> {
     let native = collect(body).await?;
-    let mut tap = dialect(from).tap(false, head.status.as_u16());
+    if looks_like_events(&native) {
+        let (translated, tap) = translate::at_once(&native, crossing);
+        head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        head.extensions.insert(served.with_tap(tap));
+        return Ok(Response::from_parts(head, AnswerBody::from(translated)));
+    }
+    let mut tap = dialect(crossing.from).tap(false, head.status.as_u16());
     tap.see(&native);
-    let answer = dialect(from).decode_response(&native)?;
-    let translated = dialect(to).encode_response(&answer, to_caller);
+    let answer = dialect(crossing.from).decode_response(&native)?;
+    let translated = dialect(crossing.to).encode_response(&answer, &crossing.to_caller);
     head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     head.extensions.insert(served.with_shared_tap(SharedTap::new(tap)));
     Ok(Response::from_parts(head, AnswerBody::from(translated)))
+}
+
+/// Some servers send events under `application/json`.
+fn looks_like_events(native: &[u8]) -> bool {
+    ["data:", "event:", ":"].iter().any(|start| native.trim_ascii_start().starts_with(start.as_bytes()))
 }
 
 async fn collect(body: UpstreamBody) -> Result<Bytes, ApiError> {

@@ -24,22 +24,27 @@ pin_project! {
     }
 }
 
+/// From which dialect into which, and for whom.
+pub(super) struct Crossing {
+    pub(super) from: DialectId,
+    pub(super) to: DialectId,
+    pub(super) to_caller: Answering,
+    /// Whether the client wants usage at the end of a stream.
+    pub(super) include_usage: bool,
+}
+
+/// Translates a stream that is there as a whole.
+pub(super) fn at_once(native: &Bytes, crossing: &Crossing) -> (Bytes, Box<dyn Tap>) {
+    let mut translator = Translator::new(crossing);
+    let mut out = BytesMut::from(&translator.push(native)[..]);
+    out.extend_from_slice(&translator.finish());
+    (out.freeze(), Box::new(TranslatorTap(Arc::new(Mutex::new(translator)))))
+}
+
 impl Translate {
     /// The stream, and the tap that tells the meter what was read from it: translating has parsed every event already.
-    pub(super) fn new(
-        upstream: UpstreamBody,
-        from: DialectId,
-        to: DialectId,
-        to_caller: &Answering,
-        include_usage: bool,
-    ) -> (Self, Box<dyn Tap>) {
-        let translator = Arc::new(Mutex::new(Translator {
-            reader: dialect(from).reader(),
-            writer: dialect(to).writer(to_caller, include_usage),
-            events: Vec::new(),
-            content: false,
-            read: None,
-        }));
+    pub(super) fn new(upstream: UpstreamBody, crossing: &Crossing) -> (Self, Box<dyn Tap>) {
+        let translator = Arc::new(Mutex::new(Translator::new(crossing)));
         let tap = TranslatorTap(translator.clone());
         (Self { upstream, translator, done: false }, Box::new(tap))
     }
@@ -92,6 +97,16 @@ struct Translator {
 }
 
 impl Translator {
+    fn new(crossing: &Crossing) -> Self {
+        Self {
+            reader: dialect(crossing.from).reader(),
+            writer: dialect(crossing.to).writer(&crossing.to_caller, crossing.include_usage),
+            events: Vec::new(),
+            content: false,
+            read: None,
+        }
+    }
+
     fn push(&mut self, piece: &Bytes) -> Bytes {
         self.reader.push(piece, &mut self.events);
         self.write()

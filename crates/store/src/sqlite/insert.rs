@@ -9,19 +9,23 @@ use crate::sql::insert_into;
 use crate::tables::{Table, Value, runs};
 use crate::text;
 
-/// SQLite takes 32,766 parameters a statement; fewer, larger statements gain nothing beyond some hundred rows.
-const PARAMETERS: usize = 16_384;
+/// Rows of one statement. A statement of another size is another text, which SQLite must parse anew, so there are few
+/// sizes, and the driver keeps each prepared. (SQLite takes 32,766 parameters, which 128 rows of 50 columns are far from.)
+const SIZES: [usize; 4] = [128, 32, 8, 1];
 /// Bytes of one statement's values, held twice while it runs.
 const BYTES: usize = 16 << 20;
 
-/// Inserts what is not yet there, within the caller's transaction. Returns the first two columns of each new row.
+/// Inserts what is not yet there, within the caller's transaction. Returns how many rows were new.
+///
+/// Which they were is not asked with `RETURNING`: every row it gives back crosses from the driver's thread to this task,
+/// which costs more than writing the row.
 pub(super) async fn insert<T>(
     connection: &mut SqliteConnection,
     table: &Table<T>,
     items: &[T],
-) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
-    let mut new = Vec::new();
-    for run in runs(table, items, PARAMETERS / table.columns.len(), BYTES) {
+) -> Result<usize, StoreError> {
+    let mut new = 0;
+    for run in runs(table, items, SIZES[0], BYTES).into_iter().flat_map(in_sizes) {
         let mut sql = insert_into::<Sqlite, T>(table);
         sql.push_values(run, |mut row, item| {
             for column in table.columns {
@@ -35,13 +39,35 @@ pub(super) async fn insert<T>(
                 };
             }
         });
-        sql.push(" ON CONFLICT DO NOTHING RETURNING ")
-            .push(table.columns[0].name)
-            .push(", ")
-            .push(table.columns[1].name);
-        for row in sql.build().fetch_all(&mut *connection).await.map_err(sort)? {
-            new.push((row.try_get(0).map_err(sort)?, row.try_get(1).map_err(sort)?));
-        }
+        sql.push(" ON CONFLICT DO NOTHING");
+        let done = sql.build().execute(&mut *connection).await.map_err(sort)?;
+        new += usize::try_from(done.rows_affected()).unwrap_or(usize::MAX);
     }
     Ok(new)
+}
+
+/// Cuts a run into pieces of the few sizes, the largest first.
+fn in_sizes<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = SIZES.into_iter().find(|&size| size <= rest.len())?;
+        let (piece, behind) = rest.split_at(size);
+        rest = behind;
+        Some(piece)
+    })
+}
+
+/// The number of the newest row; rows that are inserted later have higher ones.
+pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let row = sqlx::query("SELECT coalesce(max(rowid), 0) FROM requests").fetch_one(connection).await.map_err(sort)?;
+    row.try_get(0).map_err(sort)
+}
+
+/// The rows that were inserted after the one of that number.
+pub(super) async fn inserted_after(
+    connection: &mut SqliteConnection,
+    newest: i64,
+) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    let query = sqlx::query("SELECT org_id, id FROM requests WHERE rowid > ?").bind(newest);
+    let rows = query.fetch_all(connection).await.map_err(sort)?;
+    rows.iter().map(|row| Ok((row.try_get(0).map_err(sort)?, row.try_get(1).map_err(sort)?))).collect()
 }

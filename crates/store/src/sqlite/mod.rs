@@ -132,10 +132,16 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let batch = Batch::prepare(batch).await?;
             let mut transaction = self.write().await?;
+            let newest = insert::newest(&mut transaction).await?;
             let new = insert::insert(&mut transaction, &REQUESTS, &batch.entries).await?;
-            insert::insert(&mut transaction, &BODIES, &batch.bodies_of(&new)).await?;
+            let bodies = if new == batch.entries.len() {
+                batch.bodies
+            } else {
+                batch.bodies_of(&insert::inserted_after(&mut transaction, newest).await?)
+            };
+            insert::insert(&mut transaction, &BODIES, &bodies).await?;
             transaction.commit().await.map_err(sort)?;
-            Ok(new.len())
+            Ok(new)
         })
     }
 
@@ -165,7 +171,7 @@ impl Store for SqliteStore {
             let mut transaction = self.write().await?;
             let new = insert::insert(&mut transaction, &KEYS, std::slice::from_ref(key)).await?;
             transaction.commit().await.map_err(sort)?;
-            if new.is_empty() { Err(KeyRow::taken()) } else { Ok(()) }
+            if new == 0 { Err(KeyRow::taken()) } else { Ok(()) }
         })
     }
 
