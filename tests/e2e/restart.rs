@@ -69,3 +69,16 @@ async fn a_key_made_at_the_first_start_is_not_shown_again_and_still_counts() {
     assert!(again.ended().await.success());
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| again.wait_for("first API key"))).is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_console_does_not_hold_up_a_stop() {
+    let key = tachograph_tests::KEY;
+    let mut gateway = Gateway::configured(&format!("listen: 127.0.0.1:0\napi_key: {key}\n")).start().await;
+    let feed = gateway.open(tachograph_tests::get("/api/live")).await;
+    assert_eq!(feed.status, 200);
+    let asked = std::time::Instant::now();
+    gateway.signal("TERM");
+    assert!(gateway.ended().await.success());
+    assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?}", asked.elapsed());
+    feed.leave();
+}

@@ -108,11 +108,16 @@ fn is_stream(answer: &Answer) -> bool {
 
 fn expected(recording: &Recording) -> Read {
     let expected = recording.expected();
-    let calls = expected.tool_calls.unwrap_or_default();
+    // A call of nothing is no call, and a call without arguments has none: `{}` in both dialects.
+    let calls = expected.tool_calls.unwrap_or_default().into_iter().filter(|call| !call.name.is_empty());
+    let given = |arguments: Value| if arguments.is_null() || arguments == "" { json!({}) } else { arguments };
+    let calls: Vec<(String, Value)> = calls.map(|call| (call.name, given(call.arguments))).collect();
+    // A forced call ends with `stop` in OpenAI's dialect; Anthropic's has `tool_use` for every turn with a call.
+    let forced = recording.dialect == "openai.chat" && !calls.is_empty();
     Read {
         text: expected.text.unwrap_or_default(),
-        calls: calls.into_iter().map(|call| (call.name, call.arguments)).collect(),
-        finish: expected.finish_reason.unwrap_or_default(),
+        finish: if forced { "tool_calls".to_owned() } else { expected.finish_reason.unwrap_or_default() },
+        calls,
         input: expected.input_tokens.unwrap_or(0),
         output: expected.output_tokens.unwrap_or(0),
     }

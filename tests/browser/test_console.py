@@ -1,0 +1,177 @@
+"""The console in a real Chromium: a call is made, seen in the list and opened."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import openai
+import pytest
+from conftest import KEY, program
+from playwright.sync_api import expect, sync_playwright
+
+PICTURES = Path(__file__).parent.parent / ".cache" / "pictures"
+SIZES = {"wide": (1440, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = os.environ.get("TACHOGRAPH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not path:
+        pytest.fail("no Chromium: install the package `chromium`, or name one by TACHOGRAPH_CHROMIUM")
+    with sync_playwright() as playwright:
+        # A sandbox inside a container run by root cannot be had; the pages are our own.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page, and everything about it that should not have happened."""
+
+    def __init__(self, browser, url, **context):
+        self.faults = []
+        self.url = url
+        self.context = browser.new_context(**context)
+        self.page = self.context.new_page()
+        self.page.on("console", lambda said: said.type in ("error", "warning") and self.faults.append(said.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", self._asked)
+        self.page.on("requestfailed", self._failed)
+        self.page.on("response", lambda got: got.status >= 400 and self.faults.append(f"{got.status} {got.url}"))
+
+    def _asked(self, request):
+        if not request.url.startswith((self.url + "/", "data:", "blob:")):
+            self.faults.append(f"asked {request.url}")
+
+    def _failed(self, request):
+        # The page ends its own readings when it moves on, and the live feed when it is closed.
+        if "ERR_ABORTED" not in (request.failure or ""):
+            self.faults.append(f"{request.failure} {request.url}")
+
+
+@pytest.fixture
+def filled(gateway, upstream, tmp_path, environment):
+    """A gateway with a call of each kind."""
+    client = openai.OpenAI(base_url=gateway.url + "/v1", api_key=KEY, max_retries=0)
+    messages = [
+        {"role": "system", "content": "You know trucks."},
+        {"role": "user", "content": "How fast does the tachograph turn?"},
+    ]
+    done = subprocess.run(
+        [program("TACHOGRAPH_GATEWAY"), "demo", "--requests", "40"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    upstream.stream("openai-chat.sse", every_ms=20)
+    list(
+        client.chat.completions.create(
+            model="openai/gpt-4o-mini", messages=messages, stream=True, extra_headers={"Helicone-User-Id": "ada"}
+        )
+    )
+    gateway.rows(41)
+    return gateway
+
+
+@pytest.fixture
+def visit(filled, browser):
+    """Opens a page of a person's own; all are closed at the end."""
+    visits = []
+
+    def open_page(**context):
+        visits.append(Visit(browser, filled.url, **context))
+        return visits[-1]
+
+    yield open_page
+    for opened in visits:
+        opened.context.close()
+
+
+def log_in(gateway, visited):
+    visited.page.goto(gateway.login)
+    expect(visited.page).to_have_url(gateway.url + "/")
+    return visited
+
+
+def test_a_call_is_seen_and_opened(filled, visit):
+    visited = log_in(filled, visit(viewport={"width": 1440, "height": 900}, color_scheme="light"))
+    page = visited.page
+    newest = page.locator("tbody tr").first
+    for cell, text in [
+        ("model", "gpt-4o-mini-2024-07-18"),
+        ("provider", "openai"),
+        ("user", "ada"),
+        ("outcome", "200"),
+        ("input", "500"),
+        ("output", "300"),
+        ("cost", "0.000255"),
+    ]:
+        expect(newest.locator(f"td.{cell}")).to_contain_text(text)
+    for cell in ("latency", "ttft"):
+        expect(newest.locator(f"td.{cell}")).to_contain_text("ms")
+
+    newest.locator("td.latency").click()
+    drawer = page.get_by_role("dialog", name="Request")
+    figures = drawer.locator(".figures")
+    for label, text in [("Cost", "0.000255"), ("Tokens in", "500"), ("Tokens out", "300"), ("Latency", "ms"), ("TTFT", "ms")]:
+        expect(figures.locator("div", has=page.get_by_text(label, exact=True))).to_contain_text(text)
+    for said in ("You know trucks.", "How fast does the tachograph turn?", "The tachograph turns slowly. 速度は一定です 🚚"):
+        expect(drawer.get_by_text(said)).to_be_visible()
+    drawer.get_by_role("tab", name="Cost").click()
+    expect(drawer.get_by_role("tabpanel")).to_contain_text("0.15")
+    drawer.get_by_role("tab", name="Response").click()
+    expect(drawer.get_by_role("tabpanel")).to_contain_text("chat.completion.chunk")
+    drawer.get_by_role("tab", name="Details").click()
+    expect(drawer.get_by_role("tabpanel")).to_contain_text("ada")
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+    assert visited.faults == []
+
+
+def test_a_new_call_appears_by_itself(filled, upstream, visit):
+    visited = log_in(filled, visit())
+    expect(visited.page.locator("tbody tr")).to_have_count(41)
+    upstream.document("anthropic-messages.json")
+    client = openai.OpenAI(base_url=filled.url + "/v1", api_key=KEY, max_retries=0)
+    client.chat.completions.create(
+        model="anthropic/claude-haiku-4-5", max_tokens=9, messages=[{"role": "user", "content": "hi"}]
+    )
+    expect(visited.page.locator("tbody tr").first.locator("td.cost")).to_contain_text("0.001933", timeout=10_000)
+    expect(visited.page.locator("tbody tr")).to_have_count(42)
+    assert visited.faults == []
+
+
+def test_nobody_looks_in_without_a_login_and_a_link_works_once(filled, visit):
+    assert log_in(filled, visit()).faults == []
+    stranger = visit()
+    stranger.page.goto(filled.login)
+    expect(stranger.page.get_by_text("used already")).to_be_visible()
+    stranger.page.goto(filled.url + "/")
+    expect(stranger.page).to_have_url(re.compile("/login"))
+    assert "ada" not in stranger.page.content()
+    stranger.page.locator("input[name=key]").fill(KEY)
+    stranger.page.keyboard.press("Enter")
+    expect(stranger.page.locator("tbody tr").first).to_contain_text("ada")
+
+
+def test_pictures_of_each_size_and_colour(filled, visit):
+    """For people to look at: tests/.cache/pictures. What is checked is that nothing sticks out of a phone's screen."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    session = log_in(filled, visit()).context.storage_state()
+    for size, (width, height) in SIZES.items():
+        for colour in ("dark", "light"):
+            visited = visit(
+                viewport={"width": width, "height": height}, color_scheme=colour, storage_state=session
+            )
+            page = visited.page
+            page.goto(filled.url + "/")
+            expect(page.locator("tbody tr").first).to_be_visible()
+            page.screenshot(path=PICTURES / f"list-{size}-{colour}.png")
+            sticks_out = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert page.evaluate(sticks_out) <= 0, f"the list is wider than the screen ({size})"
+            page.locator("tbody tr").first.locator("td.time").click()
+            expect(page.get_by_role("dialog", name="Request").locator(".conversation")).to_be_visible()
+            page.screenshot(path=PICTURES / f"drawer-{size}-{colour}.png")
+            assert page.evaluate(sticks_out) <= 0, f"the drawer is wider than the screen ({size})"
+            assert visited.faults == []
