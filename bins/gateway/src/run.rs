@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
-use tachograph_console::{ConsoleOptions, KeyCheck, LoginTokens};
+use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens};
 use tachograph_gateway::commands::{self, CommandError, KeysCommand};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{Door, Endpoints, Gateway, KeyRing, Priced, Upstream, serve as serve_connections, stack};
@@ -39,7 +39,9 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
     let endpoints = endpoints(&config);
     let gateway = gateway(&config, keys.clone(), endpoints.clone(), prices, logger.intake())?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
-    let console = console(store.clone(), keys.clone(), login.clone(), logger.intake().gauges().clone());
+    let closing = Closing::default();
+    let console =
+        console(store.clone(), keys.clone(), login.clone(), logger.intake().gauges().clone(), closing.clone());
 
     let mut background = JoinSet::new();
     background.spawn(reload_keys(keys, store.clone()));
@@ -58,7 +60,11 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
     welcome(first_key.as_ref(), &endpoints, address, console_at, &login)?;
 
     let front = Front { gateway, console: apart.is_none().then_some(console), endpoints };
-    serve_connections(listener, front, stop_signal(), DRAIN).await?;
+    let stop = async {
+        stop_signal().await;
+        closing.close();
+    };
+    serve_connections(listener, front, stop, DRAIN).await?;
     background.shutdown().await;
     let left = logger.finish(FLUSH).await;
     if left > 0 {
@@ -157,7 +163,13 @@ impl KeyCheck for Keys {
     }
 }
 
-fn console(store: Arc<dyn Store>, keys: Arc<KeyRing>, login: LoginTokens, gauges: Arc<Gauges>) -> axum::Router {
+fn console(
+    store: Arc<dyn Store>,
+    keys: Arc<KeyRing>,
+    login: LoginTokens,
+    gauges: Arc<Gauges>,
+    closing: Closing,
+) -> axum::Router {
     let health = Arc::new(move || {
         serde_json::json!({
             "queue_depth": gauges.queued(),
@@ -166,7 +178,7 @@ fn console(store: Arc<dyn Store>, keys: Arc<KeyRing>, login: LoginTokens, gauges
             "store_failures_in_a_row": gauges.failures_in_a_row(),
         })
     });
-    tachograph_console::router(ConsoleOptions { store, keys: Arc::new(Keys(keys)), login, health })
+    tachograph_console::router(ConsoleOptions { store, keys: Arc::new(Keys(keys)), login, health, closing })
 }
 
 async fn serve_console(listener: TcpListener, console: axum::Router) {

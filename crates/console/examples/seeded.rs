@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use memory_store::MemoryStore;
 use serde_json::{Value, json};
-use tachograph_console::{ConsoleOptions, KeyCheck, LoginTokens, router};
+use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens, router};
 use tachograph_record::{
     Asked, Attempt, Attribution, Body, CacheTtl, Cost, CostLine, CostState, FinishReason, KeyId, Leaf, LogRecord,
     Meter, Money, OrgId, Outcome, Parameters, PromptRef, Reading, RecordId, RecordedError, SessionRef, Timestamp,
@@ -54,7 +54,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let keys = Arc::new(DemoKey(KeyId::generate()));
     let health = Arc::new(|| json!({ "status": "ok", "queue_depth": 0, "dropped": 0 }));
-    let console = router(ConsoleOptions { store: store.clone(), keys, login: login.clone(), health });
+    let console = router(ConsoleOptions {
+        store: store.clone(),
+        keys,
+        login: login.clone(),
+        health,
+        closing: Closing::default(),
+    });
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("http://{}/login?token={}", listener.local_addr()?, login.issue());
     let feed = async {

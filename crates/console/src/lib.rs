@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use tachograph_console::{ConsoleOptions, KeyCheck, LoginTokens, router};
+//! use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens, router};
 //! use tachograph_record::{KeyId, OrgId};
 //! use tachograph_store::Store;
 //!
@@ -23,7 +23,7 @@
 //!     println!("open http://127.0.0.1:8787/login?token={}", login.issue());
 //!     let keys = Arc::new(OneKey(KeyId::generate()));
 //!     let health = Arc::new(|| serde_json::json!({ "queue_depth": 0, "dropped": 0 }));
-//!     Ok(router(ConsoleOptions { store, keys, login, health }))
+//!     Ok(router(ConsoleOptions { store, keys, login, health, closing: Closing::default() }))
 //! }
 //! ```
 //!
@@ -37,6 +37,7 @@
 mod access;
 mod api;
 mod assets;
+mod closing;
 mod headers;
 mod live;
 
@@ -48,6 +49,7 @@ use serde_json::Value;
 use tachograph_store::Store;
 
 pub use access::{KeyCheck, LoginTokens, NoRandomness};
+pub use closing::Closing;
 
 /// What the console is given by the program that mounts it.
 #[derive(Clone)]
@@ -61,6 +63,8 @@ pub struct ConsoleOptions {
     /// Facts for `/api/health` as one JSON object, such as `queue_depth` and `dropped`. They are shown without a login:
     /// numbers and states only, nothing secret.
     pub health: Health,
+    /// Ends live feeds when the program is about to stop. Keep a clone to say so.
+    pub closing: Closing,
 }
 
 /// Asked for health's facts at each request; should answer from memory.
@@ -68,10 +72,10 @@ pub type Health = Arc<dyn Fn() -> Value + Send + Sync>;
 
 /// The whole console as one tower service.
 pub fn router(options: ConsoleOptions) -> Router {
-    let ConsoleOptions { store, keys, login, health } = options;
+    let ConsoleOptions { store, keys, login, health, closing } = options;
     let access = access::Access::new(keys, login);
     Router::new()
-        .nest("/api", api::routes(store, &access, health))
+        .nest("/api", api::routes(store, &access, health, closing))
         .merge(access::routes(&access))
         .merge(assets::routes())
         .fallback(api::not_found)

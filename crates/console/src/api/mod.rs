@@ -20,20 +20,20 @@ pub(crate) use query::Question;
 pub(crate) use refusal::Refusal;
 pub(crate) use view::{Summary, cursor};
 
-use crate::Health;
 use crate::access::{Access, require_caller};
 use crate::live::{self, Live};
+use crate::{Closing, Health};
 
 const OPENAPI: &str = include_str!("openapi.json");
 
 /// All of `/api`. Only health is open to everybody: what watches it has no key.
-pub(crate) fn routes(store: Arc<dyn Store>, access: &Access, health: Health) -> Router {
+pub(crate) fn routes(store: Arc<dyn Store>, access: &Access, health: Health, closing: Closing) -> Router {
     let rows = Router::new()
         .route("/requests", get(requests::list))
         .route("/requests/{id}", get(requests::one))
         .route("/totals", get(requests::totals))
         .with_state(store.clone());
-    let live = Router::new().route("/live", get(live::listen)).with_state(Live::new(store));
+    let live = Router::new().route("/live", get(live::listen)).with_state(Live::new(store, closing));
     let described = Router::new().route("/openapi.json", get(openapi));
     rows.merge(live)
         .merge(described)

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::poller::Poller;
+use crate::Closing;
 
 /// News that a listener may lag behind before it is told to reload.
 const BUFFERED: usize = 256;
@@ -42,6 +43,7 @@ pub(crate) struct Live(Arc<Feeds>);
 
 struct Feeds {
     store: Arc<dyn Store>,
+    closing: Closing,
     open: Mutex<Open>,
 }
 
@@ -64,8 +66,13 @@ pub(super) struct Subscription {
 }
 
 impl Live {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self(Arc::new(Feeds { store, open: Mutex::default() }))
+    pub(crate) fn new(store: Arc<dyn Store>, closing: Closing) -> Self {
+        Self(Arc::new(Feeds { store, closing, open: Mutex::default() }))
+    }
+
+    /// Resolves when the program is about to stop.
+    pub(super) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.closing.clone().closed()
     }
 
     /// News of an organisation from now on; `None` where too many listen already.

@@ -20,6 +20,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::select;
 use futures_util::{Stream, StreamExt, stream};
 use tachograph_store::Filter;
 use tokio::sync::broadcast::Receiver;
@@ -53,7 +54,8 @@ pub(crate) async fn listen(
         Event::default().event("ready").data("{}")
     });
     let events = ready.chain(events(news, filter)).map(Ok::<_, Infallible>);
-    let events = events.take_until(Box::pin(tokio::time::sleep(LONGEST)));
+    let over = select(Box::pin(tokio::time::sleep(LONGEST)), Box::pin(live.closed()));
+    let events = events.take_until(over);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tachograph_console::{ConsoleOptions, KeyCheck, LoginTokens, router};
+use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens, router};
 use tachograph_record::{
     Asked, Attribution, Body, CostState, KeyId, LogRecord, OrgId, Outcome, Parameters, Reading, RecordId, Timestamp,
     Timing,
@@ -55,6 +55,7 @@ pub(crate) struct Desk {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) keys: Arc<TwoKeys>,
     pub(crate) login: LoginTokens,
+    pub(crate) closing: Closing,
 }
 
 pub(crate) fn desk() -> Desk {
@@ -66,9 +67,10 @@ pub(crate) fn desk() -> Desk {
 pub(crate) fn desk_over(store: Arc<dyn Store>) -> Desk {
     let keys = TwoKeys { home: KeyId::generate(), other: KeyId::generate(), revoked: AtomicBool::new(false) };
     let (keys, login) = (Arc::new(keys), LoginTokens::new().unwrap());
+    let closing = Closing::default();
     let health = Arc::new(|| json!({ "queue_depth": 3, "dropped": 0 }));
-    let options = ConsoleOptions { store, keys: keys.clone(), login: login.clone(), health };
-    Desk { router: router(options), store: Arc::default(), keys, login }
+    let options = ConsoleOptions { store, keys: keys.clone(), login: login.clone(), health, closing: closing.clone() };
+    Desk { closing, router: router(options), store: Arc::default(), keys, login }
 }
 
 impl Desk {

@@ -150,3 +150,14 @@ async fn a_silent_feed_is_kept_alive_and_ends_after_ten_minutes() {
     }
     assert!(comments >= 30, "{comments}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn feeds_end_when_the_program_is_about_to_stop() {
+    let desk = desk();
+    let mut listener = Listener::open(&desk, KEY, "/api/live").await;
+    desk.closing.close();
+    assert!(listener.body.frame().await.is_none(), "the feed is over");
+    let late = desk.get_with("/api/live", &[("authorization", &format!("Bearer {KEY}"))]).await;
+    let ended = tokio::time::timeout(Duration::from_secs(1), late.into_body().collect()).await;
+    assert!(ended.is_ok(), "one that is opened later ends at once");
+}

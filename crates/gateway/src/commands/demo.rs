@@ -63,7 +63,11 @@ impl DemoReport {
 
 async fn answered(gateway: Gateway<Full<Bytes>>, request: http::Request<Full<Bytes>>) -> bool {
     match gateway.oneshot(request).await {
-        Ok(response) => response.status().is_success() && response.into_body().collect().await.is_ok(),
+        Ok(response) => {
+            // An error's body is read too: who leaves it unread has left, and would be recorded so.
+            let good = response.status().is_success();
+            response.into_body().collect().await.is_ok() && good
+        }
         Err(never) => match never {},
     }
 }
