@@ -1,4 +1,5 @@
 //! The whole program on loopback: a real client, the real gateway, an upstream that does as it is told.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the whole crate is a test")]
 
 mod ai_gateway;
 mod bad_input;

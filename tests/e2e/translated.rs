@@ -153,13 +153,12 @@ async fn translate(dialect: &str, path: &'static str, provider: &'static str, re
     for recording in all {
         let gateway = gateway.clone();
         calls.spawn(async move {
-            let body = json!({
+            let mut body = json!({
                 "model": format!("{provider}/{}", recording.id),
                 "stream": recording.stream,
                 "max_tokens": 1000,
                 "messages": [{ "role": "user", "content": "replay" }],
             });
-            let mut body = body;
             if recording.stream && path.ends_with("completions") {
                 body["stream_options"] = json!({ "include_usage": true });
             }

@@ -203,10 +203,10 @@ async fn play(socket: &mut TcpStream, reply: Reply, sent: &AtomicUsize) -> After
         if cut.is_some_and(|(after, _)| after == number) {
             break;
         }
-        if let Some(pace) = &pace {
-            if flush(socket, &mut block).await.is_err() || wait(socket, pace).await.is_none() {
-                return After::Left;
-            }
+        if let Some(pace) = &pace
+            && (flush(socket, &mut block).await.is_err() || wait(socket, pace).await.is_none())
+        {
+            return After::Left;
         }
         if chunked {
             block.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
