@@ -1,5 +1,11 @@
 //! What one call costs in user space: the look at its body, the meter with its tap, hiding a usage frame, pricing.
 
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark that cannot start may panic; its macros write undocumented items"
+)]
+
 use std::convert::Infallible;
 use std::hint::black_box;
 

@@ -32,7 +32,7 @@
 //! `/api`, which a key opens as well as a login does: what is on the screen can be had with curl. The API is described
 //! by `/api/openapi.json`.
 //!
-//! To add an endpoint: a handler under `api/`, its route in [`api`], its entry in `api/openapi.json`; a test walks them.
+//! To add an endpoint: a handler under `api/`, its route in `api`, its entry in `api/openapi.json`; a test walks them.
 
 mod access;
 mod api;

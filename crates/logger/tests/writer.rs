@@ -1,5 +1,7 @@
 //! The writer against a store that is slow, gone, or will not take a row.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic; helpers of a test are the test")]
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

@@ -77,6 +77,13 @@ impl Trip {
         }
     }
 
+    /// µs that providers took to begin their answers, over all attempts.
+    #[must_use]
+    pub fn upstream_us(&self) -> u64 {
+        let spent = |attempt: &Attempt| attempt.head_us.map_or(0, |head| head.saturating_sub(attempt.sent_us));
+        self.journal().attempts.iter().map(spent).sum()
+    }
+
     /// Tells the record what was wrong with the last attempt.
     pub fn attempt_failed(&self, error: RecordedError) {
         if let Some(attempt) = self.journal().attempts.last_mut() {

@@ -1,5 +1,7 @@
 //! A call ends in one of several ways, and each gives exactly one record.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic; helpers of a test are the test")]
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;

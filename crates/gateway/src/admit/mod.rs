@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body as HttpBody;
 use tachograph_pricing::PriceBook;
 use tachograph_record::{Asked, Attribution, Body, OrgId, Parameters, RecordedError};
@@ -33,6 +33,8 @@ pub(crate) use caller::PROVIDER_KEY_HEADERS;
 use attribution::Told;
 use content::Content;
 use route::Route;
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What Admit looks at to let a request in.
 pub struct Door {
@@ -91,11 +93,31 @@ where
             let (mut head, body) = request.into_parts();
             let trip = head.extensions.remove::<Trip>().unwrap_or_else(|| begin_unmetered(&head));
             let shape = route::shape_of(&head);
-            match door.admit(&mut head, body, &trip, shape).await {
-                Ok(call) => inner.call(call).await,
-                Err(error) => Ok(refuse(shape, &error)),
-            }
+            let admitted = door.admit(&mut head, body, &trip, shape).await;
+            let admit_us = trip.elapsed_us();
+            let mut response = match admitted {
+                Ok(call) => inner.call(call).await?,
+                Err(error) => refuse(shape, &error),
+            };
+            tell_time(response.headers_mut(), &trip, admit_us);
+            Ok(response)
         })
+    }
+}
+
+/// Says in `Server-Timing` where the time until the answer's head went, in ms: letting the request in (its body read,
+/// its key checked), waiting for providers, and the rest, which is choosing and translating.
+fn tell_time(headers: &mut HeaderMap, trip: &Trip, admit_us: u64) {
+    let upstream_us = trip.upstream_us();
+    let translate_us = trip.elapsed_us().saturating_sub(admit_us + upstream_us);
+    let ms = |us: u64| (us / 1_000, us % 1_000);
+    let ((auth, auth_us), (upstream, upstream_us), (translate, translate_us)) =
+        (ms(admit_us), ms(upstream_us), ms(translate_us));
+    let text = format!(
+        "auth;dur={auth}.{auth_us:03}, upstream;dur={upstream}.{upstream_us:03}, translate;dur={translate}.{translate_us:03}"
+    );
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.append(SERVER_TIMING, value);
     }
 }
 
