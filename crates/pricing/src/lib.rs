@@ -33,6 +33,7 @@
 mod book;
 mod card;
 mod catalog;
+mod compare;
 mod context;
 mod engine;
 mod matching;
@@ -42,6 +43,7 @@ mod rollup;
 pub use book::{Attributes, Condition, Fault, Limits, Model, Multiplier, Price, PriceMeter, Rate, Window};
 pub use card::{Card, CardError};
 pub use catalog::{Catalog, LoadError, ProviderRow};
+pub use compare::{Change, MeterChange, compare};
 pub use context::PriceContext;
 pub use matching::{Match, MatchRule};
 pub use price_book::PriceBook;

@@ -1,7 +1,9 @@
 //! `gateway price`, over goldens of our own and over the public sample of cases: status, exact cost, inclusive totals,
-//! lines, and the model that a name led to.
+//! lines, and the model that a name led to. And `gateway pricing`, which looks after the book.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests")]
+
+mod book;
 
 use std::path::{Path, PathBuf};
 

@@ -41,8 +41,20 @@ static EMBEDDED: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
     let version: &str = include_str!(concat!(env!("OUT_DIR"), "/book.digest"));
     let version = version.get(..VERSION_DIGITS).unwrap_or(version);
     // The names in the built-in files do not collide: a test of this module sees to it.
-    Arc::new(Catalog::new(Index::new(embedded_providers()).0, version, Vec::new()))
+    Arc::new(Catalog::new(Index::new(embedded_providers()).0, version, embedded_warnings()))
 });
+
+/// `file<tab>line<tab>message`, as `build.rs` wrote them.
+fn embedded_warnings() -> Vec<Fault> {
+    let written = include_str!(concat!(env!("OUT_DIR"), "/book.warnings"));
+    let read = |line: &str| {
+        let mut parts = line.splitn(3, '\t');
+        let (file, line, message) = (parts.next()?, parts.next()?, parts.next()?);
+        let line = line.parse().ok().filter(|&line: &usize| line > 0);
+        Some(Fault { file: file.to_owned(), line, message: message.to_owned() })
+    };
+    written.lines().filter_map(read).collect()
+}
 
 fn embedded_providers() -> Vec<Provider> {
     // `build.rs` wrote these bytes with the encoder of this very source, so they decode.
@@ -70,13 +82,23 @@ impl Catalog {
         overlay::load(Self::embedded().version(), embedded_providers(), paths)
     }
 
+    /// A book of these files alone, without the built-in one: what a refreshed folder of price files would be.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of every file, and paths that cannot be read.
+    pub fn of_files(paths: &[PathBuf]) -> Result<Self, LoadError> {
+        overlay::load("", Vec::new(), paths)
+    }
+
     /// The version of the book: a digest of its files. Two books with the same version give the same costs.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// What is odd in the overlays, though usable.
+    /// What is odd in the files that were read last, though usable: in those of the built-in book, or in the overlays
+    /// where there are any.
     #[must_use]
     pub fn warnings(&self) -> &[Fault] {
         &self.warnings
