@@ -121,7 +121,7 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
     let config = || load(&Sources::of_process(arguments.config.clone())).map_err(CommandError::from);
     let mut out = io::stdout().lock();
     match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => in_runtime(run::serve(config()?)),
+        Command::Serve => in_runtime(run::serve(config()?, arguments.config.clone())),
         Command::Check => commands::check(&config()?, &mut out),
         Command::Price => commands::price(&config()?, io::stdin().lock(), &mut out),
         Command::Pricing { command } => {

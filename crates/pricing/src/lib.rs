@@ -27,7 +27,7 @@
 //! 3. Quantities are multiplied exactly ([`Money`](tachograph_record::Money) is an integer of 10⁻¹⁸ USD). Nothing is
 //!    rounded but a line whose price is no whole number of those; it says so.
 //!
-//! [`PriceBook`] holds the catalog of a running program and swaps it when files change. [`Card`] prices usage by a
+//! [`PriceBook`] holds the catalogs of a running program, those of contracts too, and swaps them when files change. [`Card`] prices usage by a
 //! handful of given prices instead of the book. There is no IO but the reading of overlay files.
 
 mod book;
@@ -35,7 +35,9 @@ mod card;
 mod catalog;
 mod compare;
 mod context;
+mod contract;
 mod engine;
+mod footprint;
 mod matching;
 mod price_book;
 mod rollup;
@@ -45,5 +47,6 @@ pub use card::{Card, CardError};
 pub use catalog::{Catalog, LoadError, ProviderRow};
 pub use compare::{Change, MeterChange, compare};
 pub use context::PriceContext;
+pub use contract::{Contract, ContractHolder, Discount};
 pub use matching::{Match, MatchRule};
-pub use price_book::PriceBook;
+pub use price_book::{PriceBook, PriceSources};

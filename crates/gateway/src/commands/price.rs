@@ -56,7 +56,7 @@ struct Target {
 /// Where a price file is wrong, or reading or writing fails.
 pub fn price(config: &Config, input: impl BufRead, out: &mut impl Write) -> Result<(), CommandError> {
     let prices =
-        PriceBook::open(config.pricing.overlays.clone()).map_err(|faults| CommandError::Usage(faults.to_string()))?;
+        PriceBook::open_with(config.pricing.sources()).map_err(|faults| CommandError::Usage(faults.to_string()))?;
     let mut out = BufWriter::new(out);
     for (number, line) in input.lines().enumerate() {
         let line = line?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tachograph_pricing::{Catalog, Change, LoadError, MeterChange, ProviderRow, compare};
+use tachograph_pricing::{Catalog, Change, LoadError, MeterChange, PriceBook, ProviderRow, compare};
 use tachograph_record::Timestamp;
 
 use super::CommandError;
@@ -52,20 +52,26 @@ fn wrong(faults: LoadError) -> CommandError {
 
 fn check(config: &Config, now: Timestamp, out: &mut impl Write) -> Result<(), CommandError> {
     let built_in = Catalog::embedded();
-    let overlays = &config.pricing.overlays;
-    let overlaid = Catalog::with_overlays(overlays).map_err(wrong)?;
-    for warning in built_in.warnings().iter().chain(overlaid.warnings()) {
+    let prices = PriceBook::open_with(config.pricing.sources()).map_err(wrong)?;
+    let book = prices.current();
+    let of_overlays = if book.version() == built_in.version() { &[] } else { book.warnings() };
+    for warning in built_in.warnings().iter().chain(of_overlays) {
         writeln!(out, "warning: {warning}")?;
     }
-    for (provider, days) in stale(&overlaid, now) {
+    for (provider, days) in stale(&book, now) {
         writeln!(out, "old: the prices of {} were read {days} days ago", provider.id())?;
     }
-    let (listed, models) = (overlaid.providers().len(), overlaid.models().count());
-    let prices: usize = overlaid.models().map(|(_, model)| model.rates.len()).sum();
-    writeln!(out, "{listed} providers, {models} models, {prices} prices; version {}", overlaid.version())?;
-    let read = overlays.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
-    let over = if read.is_empty() { "no overlays".to_owned() } else { format!("overlays: {}", read.join(", ")) };
-    writeln!(out, "built-in version {}; {over}", built_in.version())?;
+    let (listed, models) = (book.providers().len(), book.models().count());
+    let rates: usize = book.models().map(|(_, model)| model.rates.len()).sum();
+    writeln!(out, "{listed} providers, {models} models, {rates} prices; version {}", book.version())?;
+    for overlay in &config.pricing.overlays {
+        writeln!(out, "overlay {} over the built-in version {}", overlay.display(), built_in.version())?;
+    }
+    for (holder, contract) in &config.pricing.contracts {
+        let percent = contract.discount_percent.as_ref().map_or_else(|| "0".to_owned(), ToString::to_string);
+        let files: Vec<String> = contract.overlays.iter().map(|path| path.display().to_string()).collect();
+        writeln!(out, "contract {}: {percent} % off, own prices: [{}]", String::from(*holder), files.join(", "))?;
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use tachograph_gateway::commands::{CommandError, PricingCommand, pricing};
 use tachograph_gateway::config::{Config, PricingConfig};
 
 fn run(overlays: Vec<PathBuf>, command: &PricingCommand) -> Result<String, CommandError> {
-    let config = Config { pricing: PricingConfig { overlays }, ..Config::default() };
+    let config = Config { pricing: PricingConfig { overlays, ..PricingConfig::default() }, ..Config::default() };
     let mut out = Vec::new();
     pricing(&config, command, &mut out).map(|()| String::from_utf8(out).unwrap())
 }

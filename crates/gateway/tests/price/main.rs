@@ -18,7 +18,7 @@ fn here() -> PathBuf {
 
 /// What the command answers to these lines.
 fn answers(lines: &str, overlays: Vec<PathBuf>) -> Vec<Value> {
-    let config = Config { pricing: PricingConfig { overlays }, ..Config::default() };
+    let config = Config { pricing: PricingConfig { overlays, ..PricingConfig::default() }, ..Config::default() };
     let mut out = Vec::new();
     commands::price(&config, lines.as_bytes(), &mut out).unwrap();
     String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
