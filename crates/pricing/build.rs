@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
     let mut providers = Vec::new();
     let mut faults = String::new();
+    let mut warnings = String::new();
     let mut digest = Sha256::new();
     for path in &files {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -35,7 +36,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         digest.update((text.len() as u64).to_le_bytes());
         digest.update(&text);
         match book::compile(&name, &text) {
-            Ok(compiled) => providers.push(compiled.provider),
+            Ok(compiled) => {
+                for warning in compiled.warnings {
+                    let line = warning.line.unwrap_or_default();
+                    writeln!(warnings, "pricing/providers/{}\t{line}\t{}", warning.file, warning.message)?;
+                }
+                providers.push(compiled.provider);
+            }
             Err(found) => found.iter().try_for_each(|fault| writeln!(faults, "pricing/providers/{fault}"))?,
         }
     }
@@ -44,6 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(Path::new(&out).join("book.bin"), book::encode(&providers))?;
+    std::fs::write(Path::new(&out).join("book.warnings"), warnings)?;
     std::fs::write(Path::new(&out).join("book.digest"), hex::encode(digest.finalize()))?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tachograph_gateway::commands::{self, CommandError, KeysCommand};
+use tachograph_gateway::commands::{self, CommandError, KeysCommand, PricingCommand};
 use tachograph_gateway::config::{Sources, load};
 use tracing_subscriber::EnvFilter;
 
@@ -45,6 +45,11 @@ enum Command {
     },
     /// Price usage: JSON lines in on standard input, JSON lines out
     Price,
+    /// Check the price book, or compare two
+    Pricing {
+        #[command(subcommand)]
+        command: Pricing,
+    },
     /// Fill the store with a believable day of traffic through the real path
     Demo {
         /// How many calls
@@ -75,6 +80,22 @@ enum Keys {
     },
 }
 
+#[derive(Subcommand)]
+enum Pricing {
+    /// Validate the built-in book and the configured overlays; tell warnings, old prices and counts
+    Check,
+    /// Tell which models and prices came, went and changed
+    Diff {
+        /// The old book: `embedded`, `effective` (with the configured overlays), a price file or a folder of them
+        old: String,
+        /// The new book, named in the same way
+        new: String,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -100,9 +121,16 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
     let config = || load(&Sources::of_process(arguments.config.clone())).map_err(CommandError::from);
     let mut out = io::stdout().lock();
     match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => in_runtime(run::serve(config()?)),
+        Command::Serve => in_runtime(run::serve(config()?, arguments.config.clone())),
         Command::Check => commands::check(&config()?, &mut out),
         Command::Price => commands::price(&config()?, io::stdin().lock(), &mut out),
+        Command::Pricing { command } => {
+            let command = match command {
+                Pricing::Check => PricingCommand::Check,
+                Pricing::Diff { old, new, json } => PricingCommand::Diff { old, new, json },
+            };
+            commands::pricing(&config()?, &command, &mut out)
+        }
         Command::Demo { requests, seed } => in_runtime(run::demo(config()?, requests, seed)),
         Command::Migrate => in_runtime(run::migrate(config()?)),
         Command::Keys { command } => {

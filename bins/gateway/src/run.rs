@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use http_body::Body;
 use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens};
 use tachograph_gateway::commands::{self, CommandError, KeysCommand};
 use tachograph_gateway::config::{Bodies, Config, Secret};
-use tachograph_gateway::{Door, Endpoints, Gateway, KeyRing, Priced, Upstream, serve as serve_connections, stack};
+use tachograph_gateway::{
+    Door, Endpoints, Gateway, KeyRing, PriceWatch, Priced, Upstream, serve as serve_connections, stack,
+};
 use tachograph_logger::{Gauges, Intake, Limits, Logger};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
@@ -29,7 +32,7 @@ const FLUSH: Duration = Duration::from_secs(15);
 /// A key made or revoked by another process counts after at most this long.
 const KEYS_RELOAD: Duration = Duration::from_secs(2);
 
-pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
+pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), CommandError> {
     let store = open(&config).await?;
     let first_key = commands::first_key(&config, &*store).await?;
     let keys = Arc::new(KeyRing::default());
@@ -37,14 +40,17 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
     let mut logger = Logger::start(store.clone(), Limits::default());
     let prices = prices(&config)?;
     let endpoints = endpoints(&config);
-    let gateway = gateway(&config, keys.clone(), endpoints.clone(), prices, logger.intake())?;
+    let watch = PriceWatch::new(prices.clone(), config_file);
+    let gateway = gateway(&config, keys.clone(), endpoints.clone(), prices.clone(), logger.intake())?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
-    let console =
-        console(store.clone(), keys.clone(), login.clone(), logger.intake().gauges().clone(), closing.clone());
+    let price_health = PriceHealth { prices, faults: watch.faults() };
+    let gauges = logger.intake().gauges().clone();
+    let console = console(store.clone(), keys.clone(), login.clone(), gauges, price_health, closing.clone());
 
     let mut background = JoinSet::new();
     background.spawn(reload_keys(keys, store.clone()));
+    background.spawn(watch.run());
     let apart = config.console.listen.filter(|&address| address != config.listen);
     let mut console_at = config.listen;
     if let Some(address) = apart {
@@ -124,7 +130,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
 }
 
 fn prices(config: &Config) -> Result<Arc<PriceBook>, CommandError> {
-    PriceBook::open(config.pricing.overlays.clone())
+    PriceBook::open_with(config.pricing.sources())
         .map(Arc::new)
         .map_err(|faults| CommandError::Usage(faults.to_string()))
 }
@@ -163,11 +169,18 @@ impl KeyCheck for Keys {
     }
 }
 
+/// What health tells of prices.
+struct PriceHealth {
+    prices: Arc<PriceBook>,
+    faults: Arc<AtomicUsize>,
+}
+
 fn console(
     store: Arc<dyn Store>,
     keys: Arc<KeyRing>,
     login: LoginTokens,
     gauges: Arc<Gauges>,
+    of_prices: PriceHealth,
     closing: Closing,
 ) -> axum::Router {
     let health = Arc::new(move || {
@@ -176,6 +189,9 @@ fn console(
             "stored": gauges.stored(),
             "dropped": gauges.dropped(),
             "store_failures_in_a_row": gauges.failures_in_a_row(),
+            "price_version": of_prices.prices.current().version(),
+            // More than 0: price files or the configuration have faults, and older prices are in force.
+            "price_faults": of_prices.faults.load(Ordering::Relaxed),
         })
     });
     tachograph_console::router(ConsoleOptions { store, keys: Arc::new(Keys(keys)), login, health, closing })

@@ -76,7 +76,7 @@ impl Card {
             UsageReading::Absent => return CostState::NoUsage,
             UsageReading::Invalid(why) => return CostState::InvalidUsage { why: why.clone() },
         };
-        let header = Header { provider, model, matched_by: BY_CARD, price_version: BY_CARD };
+        let header = Header { provider, model, matched_by: BY_CARD, price_version: BY_CARD, discount: None };
         let mut cost = engine::bill(&self.model, usage, context, &header);
         if let CostState::Priced(cost) = &mut cost {
             cost.warnings

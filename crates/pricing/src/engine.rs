@@ -5,6 +5,7 @@ use tachograph_record::{Cost, CostLine, CostState, Money, Quantity, Usage, Usage
 
 use crate::PriceContext;
 use crate::book::{Condition, Decimal, Model, Multiplier, Price, PriceMeter, Rate};
+use crate::contract::Discount;
 use crate::rollup;
 
 /// What goes onto the cost besides numbers.
@@ -13,6 +14,8 @@ pub(crate) struct Header<'a> {
     pub(crate) model: &'a str,
     pub(crate) matched_by: &'a str,
     pub(crate) price_version: &'a str,
+    /// What a contract takes off every line.
+    pub(crate) discount: Option<&'a Discount>,
 }
 
 /// A quantity on its way to a line. Tokens are whole; units are counted in millionths.
@@ -47,7 +50,8 @@ pub(crate) fn bill(model: &Model, usage: &Usage, context: &PriceContext<'_>, hea
     let mut total = Money::ZERO;
     let mut lines = Vec::with_capacity(billed.len());
     for billed in &billed {
-        let added = line(model, billed, &request).and_then(|line| Some((total.checked_add(line.amount)?, line)));
+        let added = line(model, billed, &request, header.discount)
+            .and_then(|line| Some((total.checked_add(line.amount)?, line)));
         let Some((sum, line)) = added else {
             return CostState::InvalidUsage {
                 why: format!("{} are more than can be billed", billed.rate.meter.name()),
@@ -56,6 +60,7 @@ pub(crate) fn bill(model: &Model, usage: &Usage, context: &PriceContext<'_>, hea
         total = sum;
         lines.push(line);
     }
+    warnings.extend(header.discount.map(|discount| format!("at list prices less {discount} % by contract")));
     CostState::Priced(Box::new(Cost {
         total,
         lines,
@@ -157,10 +162,11 @@ impl Request<'_> {
 }
 
 /// The line of a quantity; `None` where its amount is beyond what money can hold.
-fn line(model: &Model, billed: &Billed<'_>, request: &Request<'_>) -> Option<CostLine> {
+fn line(model: &Model, billed: &Billed<'_>, request: &Request<'_>, discount: Option<&Discount>) -> Option<CostLine> {
     let Rate { meter, price, .. } = billed.rate;
     let is_tokens = meter.counts_tokens();
-    let (mut numerator, mut denominator) = (1_i128, 1_i128);
+    let (mut numerator, mut denominator) =
+        discount.map_or((1_i128, 1_i128), |of| (i128::from(of.numerator), i128::from(of.denominator)));
     if is_tokens {
         let condition = model.condition_of(billed.rate);
         for multiplier in model.multipliers.iter().filter(|multiplier| request.multiplies(multiplier, condition)) {

@@ -27,14 +27,17 @@
 //! 3. Quantities are multiplied exactly ([`Money`](tachograph_record::Money) is an integer of 10⁻¹⁸ USD). Nothing is
 //!    rounded but a line whose price is no whole number of those; it says so.
 //!
-//! [`PriceBook`] holds the catalog of a running program and swaps it when files change. [`Card`] prices usage by a
+//! [`PriceBook`] holds the catalogs of a running program, those of contracts too, and swaps them when files change. [`Card`] prices usage by a
 //! handful of given prices instead of the book. There is no IO but the reading of overlay files.
 
 mod book;
 mod card;
 mod catalog;
+mod compare;
 mod context;
+mod contract;
 mod engine;
+mod footprint;
 mod matching;
 mod price_book;
 mod rollup;
@@ -42,6 +45,8 @@ mod rollup;
 pub use book::{Attributes, Condition, Fault, Limits, Model, Multiplier, Price, PriceMeter, Rate, Window};
 pub use card::{Card, CardError};
 pub use catalog::{Catalog, LoadError, ProviderRow};
+pub use compare::{Change, MeterChange, compare};
 pub use context::PriceContext;
+pub use contract::{Contract, ContractHolder, Discount};
 pub use matching::{Match, MatchRule};
-pub use price_book::PriceBook;
+pub use price_book::{PriceBook, PriceSources};

@@ -5,11 +5,13 @@ mod check;
 mod demo;
 mod keys;
 mod price;
+mod pricing;
 
 pub use check::check;
 pub use demo::{DemoReport, demo};
 pub use keys::{KeysCommand, first_key, keys};
 pub use price::price;
+pub use pricing::{PricingCommand, pricing};
 
 use std::io;
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tachograph_pricing::{Card, PriceBook, PriceContext};
 use tachograph_providers::usage::{ApiShape, UsageError, normalize, totals};
-use tachograph_record::{CostLine, CostState, Money, Timestamp, UsageReading};
+use tachograph_record::{CostLine, CostState, Money, Timestamp, Unit, Usage, UsageReading};
 
 use super::CommandError;
 use crate::config::Config;
@@ -17,10 +17,11 @@ struct Asked {
     #[serde(default)]
     id: Option<Value>,
     #[serde(default)]
-    provider: String,
+    provider: Option<String>,
     #[serde(default)]
-    api: String,
-    model: String,
+    api: Option<String>,
+    #[serde(default)]
+    model: Option<String>,
     #[serde(default)]
     usage: Option<Value>,
     #[serde(default)]
@@ -55,7 +56,7 @@ struct Target {
 /// Where a price file is wrong, or reading or writing fails.
 pub fn price(config: &Config, input: impl BufRead, out: &mut impl Write) -> Result<(), CommandError> {
     let prices =
-        PriceBook::open(config.pricing.overlays.clone()).map_err(|faults| CommandError::Usage(faults.to_string()))?;
+        PriceBook::open_with(config.pricing.sources()).map_err(|faults| CommandError::Usage(faults.to_string()))?;
     let mut out = BufWriter::new(out);
     for (number, line) in input.lines().enumerate() {
         let line = line?;
@@ -64,7 +65,7 @@ pub fn price(config: &Config, input: impl BufRead, out: &mut impl Write) -> Resu
         }
         let answered = match serde_json::from_str::<Asked>(&line) {
             Ok(asked) => answer(asked, &prices),
-            Err(error) => unreadable(format!("line {} is not a request to price: {error}", number + 1)),
+            Err(error) => unreadable(&line, format!("line {} is not a request to price: {error}", number + 1)),
         };
         serde_json::to_writer(&mut out, &answered).map_err(|error| CommandError::Internal(error.to_string()))?;
         out.write_all(b"\n")?;
@@ -75,11 +76,13 @@ pub fn price(config: &Config, input: impl BufRead, out: &mut impl Write) -> Resu
 
 fn answer(asked: Asked, prices: &PriceBook) -> Answered {
     let mut warnings = Vec::new();
-    let shape = ApiShape::of_api(&asked.api).unwrap_or_else(|| {
-        warnings.push(format!("api {:?} is not known; read as chat_completions", asked.api));
+    let (provider, api) = (asked.provider.unwrap_or_default(), asked.api.unwrap_or_default());
+    let model = asked.model.unwrap_or_default();
+    let shape = ApiShape::of_api(&api).unwrap_or_else(|| {
+        warnings.push(format!("api {api:?} is not known; read as chat_completions"));
         ApiShape::OpenAiChat
     });
-    let reading = match normalize(shape, &asked.provider, asked.usage.as_ref().unwrap_or(&Value::Null)) {
+    let reading = match normalize(shape, &provider, asked.usage.as_ref().unwrap_or(&Value::Null)) {
         Ok(usage) => UsageReading::Known(usage),
         Err(UsageError::NoUsage) => UsageReading::Absent,
         Err(invalid @ UsageError::Invalid { .. }) => UsageReading::Invalid(invalid.to_string()),
@@ -87,19 +90,28 @@ fn answer(asked: Asked, prices: &PriceBook) -> Answered {
     let context = Context::read(asked.context.as_ref(), asked.usage.as_ref(), &mut warnings);
     let attributes = context.attributes();
     let context = context.price_context(&attributes);
+    let catalog = prices.current();
     let cost = match asked.price_card.map(serde_json::from_value::<Card>) {
-        Some(Ok(card)) => card.cost(&asked.provider, &asked.model, &reading, &context),
+        Some(Ok(card)) => {
+            // The card says what it costs; whose model it is, the book knows under whatever name it was called.
+            let listed = catalog.resolve(&provider, &model);
+            let (provider, model) =
+                listed.as_ref().map_or((&*provider, &*model), |found| (&*found.provider, &*found.model.id));
+            card.cost(provider, model, &reading, &context)
+        }
         Some(Err(error)) => {
             warnings.push(format!("the price card is not used: {error}"));
             CostState::UnknownModel
         }
-        None => prices.current().cost(&asked.provider, &asked.model, &reading, &context),
+        None => catalog.cost(&provider, &model, &reading, &context),
     };
     Answered { normalized: reading.known().map(inclusive), ..written(asked.id, cost, warnings) }
 }
 
-fn unreadable(why: String) -> Answered {
-    written(None, CostState::InvalidUsage { why }, Vec::new())
+/// The answer to a line that is no request to price; under its id, where it has one.
+fn unreadable(line: &str, why: String) -> Answered {
+    let id = serde_json::from_str::<Value>(line).ok().and_then(|line| line.get("id").cloned());
+    written(id, CostState::InvalidUsage { why }, Vec::new())
 }
 
 fn written(id: Option<Value>, cost: CostState, mut warnings: Vec<String>) -> Answered {
@@ -118,7 +130,8 @@ fn written(id: Option<Value>, cost: CostState, mut warnings: Vec<String>) -> Ans
     match cost {
         CostState::Priced(cost) => {
             warnings.extend(cost.warnings);
-            answered.lines = cost.lines;
+            // What is free is billed as nothing: it stands in the totals, not among the lines.
+            answered.lines = cost.lines.into_iter().filter(|line| line.amount != Money::ZERO).collect();
             answered.resolves_to = Some(Target { provider: cost.provider, model: cost.model });
             answered.matched_by = Some(cost.matched_by);
             answered.price_version = Some(cost.price_version);
@@ -130,17 +143,23 @@ fn written(id: Option<Value>, cost: CostState, mut warnings: Vec<String>) -> Ans
     answered
 }
 
-/// The inclusive totals under their public names; counts that are no whole numbers as decimals.
-fn inclusive(usage: &tachograph_record::Usage) -> Map<String, Value> {
+/// Units of which a reader expects a count even where there were none.
+const ALWAYS_TOLD: Unit = Unit::WebSearches;
+
+/// The inclusive totals under their public names, those of 0 too; counts that are no whole numbers as decimals.
+fn inclusive(usage: &Usage) -> Map<String, Value> {
     let totals = totals(usage);
-    let told = |&(name, count): &(&str, u64)| count > 0 || matches!(name, "input_tokens" | "output_tokens");
-    let tokens = totals.tokens.into_iter().filter(told).map(|(name, count)| (name.to_owned(), Value::from(count)));
+    let tokens = totals.tokens.into_iter().map(|(name, count)| (name.to_owned(), Value::from(count)));
+    let none = (ALWAYS_TOLD.name().to_owned(), Value::from(0));
     let units = totals.units.into_iter().map(|(name, count)| {
         let whole = count.micro().is_multiple_of(1_000_000).then(|| Value::from(count.micro() / 1_000_000));
         (name.to_owned(), whole.unwrap_or_else(|| Value::from(count.to_string())))
     });
-    tokens.chain(units).collect()
+    tokens.chain(std::iter::once(none)).chain(units).collect()
 }
+
+/// Where Vertex tells the tier that served.
+const VERTEX_TIER: &str = "trafficType";
 
 /// What decides between a model's prices, as the line tells it.
 struct Context {
@@ -165,10 +184,12 @@ impl Context {
                 _ => {}
             }
         }
-        // Some providers tell the served tier inside the usage itself.
-        let told = usage.and_then(|usage| usage.get("service_tier")?.as_str());
-        if let (Some(tier), None) = (told, context.text("service_tier")) {
-            context.texts.push(("service_tier".to_owned(), tier.to_owned()));
+        // What was asked for or served stands in the usage itself at some APIs: the size of an image, the tier that
+        // served, where. What the line's own context says goes before it.
+        for (name, value) in usage.and_then(Value::as_object).into_iter().flatten() {
+            if let (Value::String(text), None) = (value, context.text(name)) {
+                context.texts.push((name.clone(), text.clone()));
+            }
         }
         context
     }
@@ -183,7 +204,7 @@ impl Context {
 
     fn price_context<'a>(&'a self, attributes: &'a [(&'a str, &'a str)]) -> PriceContext<'a> {
         PriceContext {
-            service_tier: self.text("service_tier"),
+            service_tier: self.text("service_tier").or_else(|| self.text(VERTEX_TIER)),
             batch: self.batch,
             region: self.text("region"),
             deployment: self.text("deployment"),

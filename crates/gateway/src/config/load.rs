@@ -34,6 +34,11 @@ impl Sources<'_> {
         let file = file.or_else(|| std::env::var_os("TACHOGRAPH_CONFIG").map(PathBuf::from));
         Sources { file, environment: &|name| std::env::var(name).ok(), variables }
     }
+
+    /// The files that would be read, the first of them that is there.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.file.as_ref().map_or_else(|| DEFAULT_FILES.iter().map(PathBuf::from).collect(), |file| vec![file.clone()])
+    }
 }
 
 /// Reads the configuration.

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tachograph_pricing::{Contract, ContractHolder, PriceSources};
 use tachograph_providers::DialectId;
 
 pub use fault::{Fault, Faults};
@@ -156,4 +157,15 @@ pub enum Bodies {
 pub struct PricingConfig {
     /// Directories of price files that go over the built-in ones, the later over the earlier.
     pub overlays: Vec<PathBuf>,
+    /// What organisations pay instead, by their id; `default` is for all that have no contract of their own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub contracts: BTreeMap<ContractHolder, Contract>,
+}
+
+impl PricingConfig {
+    /// The files that prices are read from.
+    #[must_use]
+    pub fn sources(&self) -> PriceSources {
+        PriceSources { overlays: self.overlays.clone(), contracts: self.contracts.clone() }
+    }
 }

@@ -45,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let aliases = names::aliases(&providers);
     let versions = row::versions(Path::new(source))?;
 
+    std::fs::create_dir_all(target)?;
     let (mut files, mut models) = (0, 0);
     for (id, rows) in &mut providers {
         rows.sort_by(|a, b| a.model.cmp(&b.model));

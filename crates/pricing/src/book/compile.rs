@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::condition::ALL_DAYS;
 use super::fault::line_of;
-use super::file::{Amount, MapTable, ModelTable, MultiplierTable, PriceFile, WhenTable, WindowTable};
+use super::file::{Amount, MapTable, ModelTable, MultiplierTable, PriceFile, SourceTable, WhenTable, WindowTable};
 use super::{
     Attributes, Condition, Decimal, Fault, Limits, Mapping, Model, Multiplier, Price, PriceMeter, Provider, Rate,
     Window,
@@ -59,12 +59,16 @@ pub(crate) fn compile(file: &str, text: &str) -> Result<Compiled, Vec<Fault>> {
             }
         }
         let mut notes = Notes::default();
+        let looked_at = model_table.odd.is_some();
         let model = compile_model(model_table, &mut notes);
-        check_model(&model, &mut notes);
+        if !looked_at {
+            check_model(&model, &mut notes);
+        }
         faults.extend(notes.faults.into_iter().map(|message| fault(offset, format!("{about}: {message}"))));
         warnings.extend(notes.warnings.into_iter().map(|message| fault(offset, format!("{about}: {message}"))));
         models.push(model);
     }
+    let as_of = newest(&table.provider.source, &mut |message| faults.push(fault(provider_line, message)));
     let mappings = compile_mappings(&id, table.map, &mut |offset, message| faults.push(fault(offset, message)));
     if !faults.is_empty() {
         return Err(faults);
@@ -76,8 +80,16 @@ pub(crate) fn compile(file: &str, text: &str) -> Result<Compiled, Vec<Fault>> {
         id: id.into(),
         models,
         mappings,
+        as_of,
     };
     Ok(Compiled { provider, warnings })
+}
+
+/// The newest date of a file's sources.
+fn newest(sources: &[SourceTable], fault: &mut dyn FnMut(String)) -> Option<i64> {
+    let dates = sources.iter().filter_map(|source| source.at.as_deref());
+    let read = dates.filter_map(|text| date(text).map_err(|why| fault(format!("source date {text:?} {why}"))).ok());
+    read.max()
 }
 
 #[derive(Default)]
@@ -328,6 +340,11 @@ mod tests {
             id = "acme"
             aliases = ["Ac"]
             makes = ["One"]
+            [[provider.source]]
+            tag = "by-hand"
+            at = "1970-01-02"
+            [[provider.source]]
+            tag = "price-page"
             [[model]]
             id = "one"
             aliases = ["uno"]
@@ -358,6 +375,7 @@ mod tests {
         assert_eq!(model.base_rate(PriceMeter::WebSearches).unwrap().price.per, 1000);
         assert_eq!((model.multipliers[0].numerator, model.multipliers[0].denominator), (11, 10));
         assert_eq!(&*provider.mappings[0].provider, "acme");
+        assert_eq!(provider.as_of, Some(86_400));
     }
 
     #[test]
@@ -393,6 +411,8 @@ mod tests {
         assert!(compile("x.toml", &body("")).is_ok());
         assert!(faults(&body("from = \"2026-13-01\"\n"))[0].contains("no such month"));
         assert!(faults(&body("from = \"2026-02-29\"\n"))[0].contains("no such day"));
+        let source = format!("{HEAD}[[provider.source]]\ntag = \"t\"\nat = \"lately\"\n");
+        assert!(faults(&source)[0].contains("source date"));
     }
 
     #[test]
@@ -409,6 +429,8 @@ mod tests {
         );
         let warnings = compile("x.toml", &text).unwrap().warnings;
         assert_eq!(warnings.len(), 2, "{warnings:?}");
+        let looked_at = text.replace("id = \"m\"\n", "id = \"m\"\nodd = \"so on the vendor's page\"\n");
+        assert!(compile("x.toml", &looked_at).unwrap().warnings.is_empty());
     }
 
     #[test]

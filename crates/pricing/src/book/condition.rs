@@ -46,6 +46,18 @@ const DAY: i64 = 86_400;
 pub(crate) type Rank = (usize, bool, Option<(i64, i64)>, u8, bool, Option<u64>);
 
 impl Window {
+    /// `16:00-24:00 UTC` and, where not on all days, the weekdays' numbers, Monday being 1.
+    fn label(self) -> String {
+        let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+        let hours = format!("{}-{} UTC", clock(self.start), clock(self.end));
+        if self.weekdays == ALL_DAYS {
+            return hours;
+        }
+        let days: String =
+            (0..7_u8).filter(|day| self.weekdays & (1 << day) != 0).map(|day| char::from(b'1' + day)).collect();
+        format!("{hours} on days {days}")
+    }
+
     /// Whether a second of the Unix epoch falls into the window.
     #[must_use]
     pub fn contains(&self, second: i64) -> bool {
@@ -54,6 +66,19 @@ impl Window {
         let in_hours = if start < end { (start..end).contains(&minute) } else { minute >= start || minute < end };
         in_hours && self.weekdays & (1 << weekday(second + i64::from(self.offset) * 60)) != 0
     }
+}
+
+/// The UTC date of a second of the Unix epoch, as price files write it (Howard Hinnant's civil-from-days).
+fn written_date(second: i64) -> String {
+    let days = second.div_euclid(DAY) + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// The day of the week, 0 for Monday. The epoch began on a Thursday.
@@ -71,6 +96,37 @@ impl Condition {
         let hours = u8::from(!self.windows.is_empty()) + u8::from(some_days);
         let region = !self.regions.is_empty();
         (self.attributes.len(), self.deployment.is_some(), dated, hours, region, self.over_input)
+    }
+
+    /// What it asks for, in the words of a price file: `tier=batch, over_input=200000`; empty where it asks for nothing.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let mut parts = Vec::new();
+        let mut say = |name: &str, value: String| parts.push(format!("{name}={value}"));
+        for (name, second) in [("from", self.from), ("until", self.until)] {
+            if let Some(second) = second {
+                say(name, written_date(second));
+            }
+        }
+        if let Some(tier) = &self.tier {
+            say("tier", tier.to_string());
+        }
+        if let Some(threshold) = self.over_input {
+            say("over_input", threshold.to_string());
+        }
+        if !self.regions.is_empty() {
+            say("region", self.regions.join("|"));
+        }
+        if let Some(deployment) = &self.deployment {
+            say("deployment", deployment.to_string());
+        }
+        for (key, value) in &self.attributes {
+            say(key, value.to_string());
+        }
+        for window in &self.windows {
+            say("window", window.label());
+        }
+        parts.join(", ")
     }
 
     /// Whether both are the same but for their dates, and the dates meet.
@@ -113,6 +169,27 @@ mod tests {
         let weekend_in_shanghai = Window { start: 0, end: 1440, weekdays: 0b110_0000, offset: 480 };
         assert!(weekend_in_shanghai.contains(FRIDAY + 16 * 3600), "Friday 16:00 UTC is Saturday there");
         assert!(!weekend_in_shanghai.contains(FRIDAY + 16 * 3600 - 1));
+    }
+
+    #[test]
+    fn says_what_it_asks_for() {
+        assert_eq!(Condition::default().label(), "");
+        let peak = Window { start: 60, end: 1440, weekdays: 0b001_0001, offset: 0 };
+        let condition = Condition {
+            from: Some(FRIDAY),
+            until: Some(951_782_400),
+            tier: Some("batch".into()),
+            over_input: Some(200_000),
+            regions: Box::new(["us".into(), "eu".into()]),
+            attributes: Box::new([("size".into(), "1x1".into())]),
+            windows: Box::new([peak]),
+            ..Condition::default()
+        };
+        assert_eq!(
+            condition.label(),
+            "from=2026-11-20, until=2000-02-29, tier=batch, over_input=200000, region=us|eu, size=1x1, \
+             window=01:00-24:00 UTC on days 15"
+        );
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Reader<'_> {
             models: self.list(Self::model)?,
             mappings: self
                 .list(|input| Some(Mapping { from: input.text()?, provider: input.text()?, model: input.text()? }))?,
+            as_of: self.maybe(Self::signed)?,
         })
     }
 
@@ -145,6 +146,9 @@ mod tests {
         name = "Acme ½"
         aliases = ["ac"]
         makes = ["one"]
+        [[provider.source]]
+        tag = "by-hand"
+        at = "2026-11-23"
         [[model]]
         id = "one"
         mode = "chat"

@@ -70,6 +70,7 @@ fn provider(out: &mut Vec<u8>, provider: &Provider) {
     list(out, &provider.mappings, |out, mapping| {
         [&mapping.from, &mapping.provider, &mapping.model].into_iter().for_each(|part| text(out, part));
     });
+    maybe(out, provider.as_of.as_ref(), |out, &date| signed(out, date));
 }
 
 fn model(out: &mut Vec<u8>, model: &Model) {

@@ -28,9 +28,10 @@ pub(super) struct ProviderTable {
     pub(super) aliases: Vec<String>,
     #[serde(default)]
     pub(super) makes: Vec<String>,
-    /// For people: where the prices come from, and the vendor's own pages.
-    #[serde(default, rename = "source")]
-    _source: Vec<SourceTable>,
+    /// Where the prices come from; the newest date among them is the state of the file.
+    #[serde(default)]
+    pub(super) source: Vec<SourceTable>,
+    /// For people: the vendor's own pages.
     #[serde(default, rename = "pages")]
     _pages: Vec<String>,
     #[serde(default, rename = "notes")]
@@ -39,13 +40,12 @@ pub(super) struct ProviderTable {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SourceTable {
+pub(super) struct SourceTable {
     #[serde(rename = "tag")]
     _tag: String,
     #[serde(rename = "version")]
     _version: Option<String>,
-    #[serde(rename = "at")]
-    _at: Option<String>,
+    pub(super) at: Option<String>,
     #[serde(rename = "licence")]
     _licence: Option<String>,
 }
@@ -64,6 +64,8 @@ pub(super) struct ModelTable {
     pub(super) price: Vec<PriceTable>,
     #[serde(default)]
     pub(super) multiplier: Vec<MultiplierTable>,
+    /// Why what looks like a slip is none, or cannot be settled: then it is no warning.
+    pub(super) odd: Option<String>,
     /// For people: which sources list the model, where they disagree, when it came and goes.
     #[serde(default, rename = "sources")]
     _sources: Vec<String>,

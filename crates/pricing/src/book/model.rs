@@ -18,6 +18,8 @@ pub(crate) struct Provider {
     pub(crate) models: Vec<Model>,
     /// Names that the operator mapped to models.
     pub(crate) mappings: Vec<Mapping>,
+    /// When the newest of its sources was read: a second of the Unix epoch (a UTC midnight).
+    pub(crate) as_of: Option<i64>,
 }
 
 /// A name that the operator mapped to a model: an Azure deployment, an application inference profile.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use tachograph_record::Timestamp;
+
 use crate::book::{Model, Provider};
 use crate::matching;
 
@@ -18,6 +20,7 @@ pub struct ProviderRow {
     names: HashMap<Box<str>, ModelName>,
     bare: HashMap<Box<str>, Option<u32>>,
     mappings: HashMap<Box<str>, (Box<str>, Box<str>)>,
+    as_of: Option<Timestamp>,
 }
 
 /// What a name of a model is.
@@ -58,6 +61,12 @@ impl ProviderRow {
     #[must_use]
     pub fn models(&self) -> &[Arc<Model>] {
         &self.models
+    }
+
+    /// When the newest of the sources of its prices was read (a UTC midnight), where the file says so.
+    #[must_use]
+    pub fn as_of(&self) -> Option<Timestamp> {
+        self.as_of
     }
 
     /// Whether a text names it.
@@ -168,6 +177,7 @@ fn row(provider: Provider, clashes: &mut Vec<String>) -> ProviderRow {
         names,
         bare: HashMap::new(),
         mappings,
+        as_of: provider.as_of.map(|second| Timestamp::from_micros(second.saturating_mul(1_000_000))),
     };
     let mut bare: HashMap<Box<str>, Option<u32>> = HashMap::new();
     for (at, model) in (0..).zip(&row.models) {

@@ -6,10 +6,12 @@ mod overlay;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
+use sha2::{Digest, Sha256};
 use tachograph_record::{CostState, Usage, UsageReading};
 
 use crate::PriceContext;
 use crate::book::{self, Fault, Model, Provider};
+use crate::contract::Discount;
 use crate::engine::{self, Header};
 use crate::matching::{Match, MatchCache};
 
@@ -20,10 +22,11 @@ pub(crate) use index::{Index, ModelName};
 /// that does.
 #[derive(Debug)]
 pub struct Catalog {
-    index: Index,
+    index: Arc<Index>,
     version: Arc<str>,
     warnings: Vec<Fault>,
     matches: MatchCache,
+    discount: Option<Discount>,
 }
 
 /// Why price files cannot be used: everything that is wrong with them, each fault with its file and line.
@@ -41,8 +44,20 @@ static EMBEDDED: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
     let version: &str = include_str!(concat!(env!("OUT_DIR"), "/book.digest"));
     let version = version.get(..VERSION_DIGITS).unwrap_or(version);
     // The names in the built-in files do not collide: a test of this module sees to it.
-    Arc::new(Catalog::new(Index::new(embedded_providers()).0, version, Vec::new()))
+    Arc::new(Catalog::new(Index::new(embedded_providers()).0, version, embedded_warnings()))
 });
+
+/// `file<tab>line<tab>message`, as `build.rs` wrote them.
+fn embedded_warnings() -> Vec<Fault> {
+    let written = include_str!(concat!(env!("OUT_DIR"), "/book.warnings"));
+    let read = |line: &str| {
+        let mut parts = line.splitn(3, '\t');
+        let (file, line, message) = (parts.next()?, parts.next()?, parts.next()?);
+        let line = line.parse().ok().filter(|&line: &usize| line > 0);
+        Some(Fault { file: file.to_owned(), line, message: message.to_owned() })
+    };
+    written.lines().filter_map(read).collect()
+}
 
 fn embedded_providers() -> Vec<Provider> {
     // `build.rs` wrote these bytes with the encoder of this very source, so they decode.
@@ -51,7 +66,7 @@ fn embedded_providers() -> Vec<Provider> {
 
 impl Catalog {
     fn new(index: Index, version: &str, warnings: Vec<Fault>) -> Self {
-        Self { index, version: version.into(), warnings, matches: MatchCache::default() }
+        Self { index: index.into(), version: version.into(), warnings, matches: MatchCache::default(), discount: None }
     }
 
     /// The book that is built into the binary, decoded on first use (some milliseconds).
@@ -70,13 +85,38 @@ impl Catalog {
         overlay::load(Self::embedded().version(), embedded_providers(), paths)
     }
 
+    /// A book of these files alone, without the built-in one: what a refreshed folder of price files would be.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of every file, and paths that cannot be read.
+    pub fn of_files(paths: &[PathBuf]) -> Result<Self, LoadError> {
+        overlay::load("", Vec::new(), paths)
+    }
+
+    /// The same book at a discount, under a version of its own.
+    pub(crate) fn discounted(&self, discount: Option<&Discount>) -> Self {
+        let version = discount.map_or_else(
+            || self.version.to_string(),
+            |discount| hex::encode(Sha256::digest(format!("{} less {discount} %", self.version))),
+        );
+        Self {
+            index: Arc::clone(&self.index),
+            version: version[..VERSION_DIGITS.min(version.len())].into(),
+            warnings: self.warnings.clone(),
+            matches: MatchCache::default(),
+            discount: discount.cloned(),
+        }
+    }
+
     /// The version of the book: a digest of its files. Two books with the same version give the same costs.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// What is odd in the overlays, though usable.
+    /// What is odd in the files that were read last, though usable: in those of the built-in book, or in the overlays
+    /// where there are any.
     #[must_use]
     pub fn warnings(&self) -> &[Fault] {
         &self.warnings
@@ -114,9 +154,11 @@ impl Catalog {
             model: &found.model.id,
             matched_by: found.matched_by(),
             price_version: &self.version,
+            discount: self.discount.as_ref(),
         };
+        let is_nothing = usage.leaves().is_empty() && usage.units().is_empty();
         match engine::bill(&found.model, usage, &context, &header) {
-            CostState::Priced(cost) if cost.lines.is_empty() && !cost.warnings.is_empty() => CostState::UnknownModel,
+            CostState::Priced(cost) if cost.lines.is_empty() && !is_nothing => CostState::UnknownModel,
             known => known,
         }
     }
