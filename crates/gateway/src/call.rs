@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use tachograph_providers::DialectId;
+use tachograph_providers::Api;
 use tachograph_reply::ErrorShape;
 use tachograph_telemetry::Trip;
 
@@ -15,8 +15,8 @@ use crate::endpoint::Endpoint;
 pub(crate) struct Call {
     /// Its id, its clock and its record.
     pub trip: Trip,
-    /// The wire format it came in, where that is understood.
-    pub dialect: Option<DialectId>,
+    /// The API it calls, where that is understood.
+    pub api: Option<&'static Api>,
     /// The shape in which its client reads errors.
     pub shape: ErrorShape,
     /// Where on the provider it goes.
@@ -27,7 +27,7 @@ pub(crate) struct Call {
     pub headers: HeaderMap,
     /// Its body, as it came.
     pub body: Bytes,
-    /// Where the value of the body's top-level `model` stands, quotes included.
+    /// Where the model's name stands in the body: with its quotes in JSON, bare in a form.
     pub model_span: Option<Range<usize>>,
     /// Whether it asks for a stream.
     pub stream: bool,
@@ -40,8 +40,9 @@ pub(crate) struct Call {
 /// How a call is turned into a provider's request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// Through the AI gateway: to the provider's own path for chat, translated where it speaks another dialect.
-    Gateway,
+    /// Through the AI gateway: to the provider's own path for the API, which is usually this one behind its base;
+    /// translated where it speaks another dialect.
+    Gateway(&'static str),
     /// Through a provider proxy: this path and query on the provider's host, bytes untouched.
     Proxy(String),
 }

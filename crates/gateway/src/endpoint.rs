@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use tachograph_providers::{AuthStyle, DialectId, Provider, Registry};
+use tachograph_providers::{Api, AuthStyle, DialectId, Provider, Registry};
 use tachograph_reply::{ApiError, ErrorKind};
 
 use crate::config::{Environment, ProviderConfig, Secret};
@@ -96,10 +96,10 @@ impl Endpoint {
         }
     }
 
-    /// Whether this is the provider whose own dialect that is, so that a caller's key in its place is one of its keys.
+    /// Whether this is the provider whose own API that is, so that a caller's key in its place is one of its keys.
     #[must_use]
-    pub fn is_home_of(&self, dialect: Option<DialectId>) -> bool {
-        dialect.is_some_and(|id| home(id) == &**self.name())
+    pub fn is_home_of(&self, api: Option<&Api>) -> bool {
+        api.is_some_and(|api| home(api.family()) == &**self.name())
     }
 
     /// Whether it serves a model under this bare name.
@@ -108,13 +108,13 @@ impl Endpoint {
         self.models.iter().any(|pattern| matches(pattern, model))
     }
 
-    /// The URL of the provider's own path for chat.
+    /// The URL of one of the provider's own paths, which is appended to its base.
     ///
     /// # Errors
     /// Where it makes no URL.
-    pub fn chat_uri(&self) -> Result<Uri, ApiError> {
+    pub fn own_uri(&self, own_path: &str) -> Result<Uri, ApiError> {
         let Place::Http { path, .. } = &self.place else { return Ok(Uri::from_static("/chat/completions")) };
-        self.uri(&format!("{path}{}", self.provider.chat_path))
+        self.uri(&format!("{path}{own_path}"))
     }
 
     /// The URL of a proxied path: one that begins with the path of the documented base has that part replaced by the

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tachograph_pricing::{Catalog, PriceBook, PriceContext};
+use tachograph_providers::Api;
 use tachograph_record::{CostState, LogRecord, UsageReading};
 use tachograph_telemetry::RecordSink;
 
@@ -23,7 +24,9 @@ impl<S> Priced<S> {
 
 impl<S: RecordSink> RecordSink for Priced<S> {
     fn accept(&self, mut record: LogRecord) {
-        if let (Some(provider), false) = (&record.provider, record.reading.usage == UsageReading::Absent) {
+        // What only counts tokens uses none.
+        let free = Api::named(&record.asked.api).is_some_and(Api::only_counts);
+        if let (Some(provider), false) = (&record.provider, free || record.reading.usage == UsageReading::Absent) {
             let context = PriceContext {
                 service_tier: record.reading.service_tier.as_deref(),
                 ..PriceContext::at(record.timing.received_at)

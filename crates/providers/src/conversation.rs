@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use crate::api::{Api, Kind};
 use crate::chat::{Assembler, ChatRequest, ChatResponse};
-use crate::dialect::{dialect, dialect_of_api};
+use crate::dialect::dialect;
 use crate::json;
+use crate::plain::shown;
 use crate::{DialectId, StreamEvent};
 
 /// What was asked and answered, as far as it could be read.
@@ -24,19 +26,28 @@ pub struct Conversation {
 /// what is there is shown.
 #[must_use]
 pub fn conversation(api: &str, stream: bool, request: &[u8], response: &[u8]) -> Conversation {
-    let Some(id) = dialect_of_api(api) else { return Conversation::default() };
+    let Some(api) = Api::named(api) else { return Conversation::default() };
+    let id = match &api.kind {
+        Kind::Chat => api.family(),
+        Kind::Plain(plain) => return shown(api, plain, request, response),
+    };
     let mut read = Conversation::default();
     let whole = json::mend(request);
     read.truncated = whole != request;
     read.request = dialect(id).decode_request(&whole).ok();
+    read_answer(id, stream, response, &mut read);
+    read
+}
+
+/// Reads an answer of a dialect, a document or a stream.
+pub(crate) fn read_answer(id: DialectId, stream: bool, response: &[u8], read: &mut Conversation) {
     let begins = response.trim_ascii_start().first();
     let is_document = matches!(begins, Some(b'{' | b'[')) || !stream && begins != Some(&b'd') && begins != Some(&b'e');
     if is_document {
-        document(id, response, &mut read);
+        document(id, response, read);
     } else if begins.is_some() {
-        streamed(id, response, &mut read);
+        streamed(id, response, read);
     }
-    read
 }
 
 fn document(id: DialectId, response: &[u8], read: &mut Conversation) {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tachograph_record::{Reading, Tap};
 use tachograph_reply::{ApiError, ErrorShape};
 
+use crate::api::{Api, Kind};
 use crate::chat::{ChatRequest, ChatResponse, StreamEvent};
 use crate::loss::Note;
 use crate::{AuthStyle, Provider, anthropic, openai_chat};
@@ -132,8 +133,6 @@ pub(crate) struct Conventions {
 struct Row {
     id: DialectId,
     dialect: &'static dyn Dialect,
-    /// How the paths of its chat endpoint end.
-    path_end: &'static str,
     conventions: Conventions,
 }
 
@@ -141,19 +140,23 @@ static TABLE: &[Row] = &[
     Row {
         id: DialectId::OpenAiChat,
         dialect: &openai_chat::OpenAiChat,
-        path_end: "/chat/completions",
         conventions: Conventions { chat_path: "/chat/completions", auth: || AuthStyle::Bearer, headers: &[] },
     },
     Row {
         id: DialectId::AnthropicMessages,
         dialect: &anthropic::AnthropicMessages,
-        path_end: "/messages",
         conventions: Conventions {
             chat_path: "/v1/messages",
             auth: || AuthStyle::Header("x-api-key".to_owned()),
             headers: &[("anthropic-version", "2023-06-01")],
         },
     },
+];
+
+/// The chat APIs, one of each dialect.
+pub(crate) static CHAT_APIS: &[Api] = &[
+    Api { name: "openai.chat", ends: &["/chat/completions"], family: DialectId::OpenAiChat, kind: Kind::Chat },
+    Api { name: "anthropic.messages", ends: &["/v1/messages"], family: DialectId::AnthropicMessages, kind: Kind::Chat },
 ];
 
 fn row(id: DialectId) -> &'static Row {
@@ -176,14 +179,6 @@ pub fn dialect_of_api(api: &str) -> Option<DialectId> {
     TABLE.iter().find(|row| row.dialect.name() == api).map(|row| row.id)
 }
 
-/// The dialect that a proxied path speaks, if its bodies are understood: `…/chat/completions`, `…/messages`. A query
-/// and a slash at the end do not matter.
-#[must_use]
-pub fn dialect_of_path(path: &str) -> Option<DialectId> {
-    let path = path.split(['?', '#']).next().unwrap_or(path).trim_end_matches('/');
-    TABLE.iter().find(|row| path.ends_with(row.path_end)).map(|row| row.id)
-}
-
 impl DialectId {
     /// Its name in records: `openai.chat`.
     #[must_use]
@@ -202,23 +197,10 @@ mod tests {
             assert_eq!(dialect(id).id(), id);
             assert_eq!(dialect_of_api(id.name()), Some(id));
             assert_eq!(serde_json::to_value(id).unwrap(), id.name());
-            assert_eq!(dialect_of_path(conventions(id).chat_path), Some(id));
+            assert_eq!(Api::of_path(conventions(id).chat_path).and_then(Api::dialect), Some(id));
+            assert_eq!(Api::of_dialect(id).name(), id.name());
         }
         assert_eq!(serde_json::from_str::<DialectId>("\"openai\"").unwrap(), DialectId::OpenAiChat);
         assert_eq!(serde_json::from_str::<DialectId>("\"anthropic\"").unwrap(), DialectId::AnthropicMessages);
-    }
-
-    #[test]
-    fn paths() {
-        for (path, want) in [
-            ("/openai/v1/chat/completions", Some(DialectId::OpenAiChat)),
-            ("/v1/messages?beta=true", Some(DialectId::AnthropicMessages)),
-            ("/v1/messages/", Some(DialectId::AnthropicMessages)),
-            ("/v1/messages/count_tokens", None),
-            ("/v1/messages/batches", None),
-            ("/v1/embeddings", None),
-        ] {
-            assert_eq!(dialect_of_path(path), want, "{path}");
-        }
     }
 }

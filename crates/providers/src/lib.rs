@@ -25,14 +25,16 @@
 //! # Ok::<(), tachograph_reply::ApiError>(())
 //! ```
 //!
-//! Where both sides speak one dialect nothing is translated: bytes pass, [`Dialect::tap`] looks at them, [`json`] edits
+//! Where both sides speak one dialect nothing is translated: bytes pass, [`Api::tap`] looks at them, [`json`] edits
 //! the one field that must change, and [`HideUsage`] takes out what asking for usage put in.
 //!
-//! To add a provider of a known dialect, add a table to `providers.toml`. To add a dialect, add a module like
+//! To add a provider of a known dialect, add a table to `providers.toml`. To have an API read that is no conversation
+//! (embeddings, images, …), add a row to the table in `plain`. To add a dialect, add a module like
 //! `openai_chat`, a variant to [`DialectId`] and a line to the table in `dialect.rs`; what it cannot say goes into the
 //! table in [`loss`].
 
 mod anthropic;
+mod api;
 pub mod chat;
 mod conversation;
 mod dialect;
@@ -43,17 +45,17 @@ pub mod json;
 pub mod loss;
 mod object;
 mod openai_chat;
+mod plain;
 mod provider;
 mod registry;
 pub mod sse;
 mod tap;
 pub mod usage;
 
+pub use api::Api;
 pub use chat::StreamEvent;
 pub use conversation::{Conversation, conversation};
-pub use dialect::{
-    Answering, Dialect, DialectId, Encoded, StreamReader, StreamWriter, dialect, dialect_of_api, dialect_of_path,
-};
+pub use dialect::{Answering, Dialect, DialectId, Encoded, StreamReader, StreamWriter, dialect, dialect_of_api};
 pub use hide::{HideUsage, ask_for_usage};
 pub use loss::{Action, Note};
 pub use provider::{AuthStyle, MaxTokensField, Provider, Quirks, StreamUsage, ThinkingReplay};

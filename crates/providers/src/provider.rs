@@ -1,10 +1,11 @@
 //! What a provider is: a row of data.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::DialectId;
+use crate::{Api, DialectId};
 
 /// A provider. The built-in ones stand in `providers.toml`; a user's configuration brings more of the same form, of
 /// which only `base_url` and `dialect` must be given.
@@ -21,6 +22,9 @@ pub struct Provider {
     pub dialect: DialectId,
     /// The chat API's path, appended to the base.
     pub chat_path: String,
+    /// Paths of other APIs it has, by their names in records, appended to the base. A chat API that stands here needs no
+    /// translation; any other only has to stand here where its path is not the usual one.
+    pub paths: BTreeMap<String, String>,
     /// How its key is sent.
     pub auth: AuthStyle,
     /// Headers added where the caller sent none of that name.
@@ -31,6 +35,37 @@ pub struct Provider {
     pub host_labels: Vec<String>,
     /// Where it differs from others of its dialect.
     pub quirks: Quirks,
+}
+
+impl Provider {
+    /// The API that a path of this provider speaks, if its bodies are understood: its own chat path, whatever that is, or
+    /// one that ends as those of a known API do. The path may begin with that of the documented base, or not.
+    #[must_use]
+    pub fn api_of(&self, path: &str) -> Option<&'static Api> {
+        let path = path.split(['?', '#']).next().unwrap_or(path).trim_end_matches('/');
+        let behind_base = path.strip_prefix(self.base_path()).unwrap_or(path);
+        if behind_base == self.chat_path || path == self.chat_path {
+            return Some(Api::of_dialect(self.dialect));
+        }
+        Api::of_path(path)
+    }
+
+    /// The path of an API, appended to the base, or nothing where the provider does not have it. `usual` is the path of
+    /// most providers that have it.
+    #[must_use]
+    pub fn path_of<'a>(&'a self, api: &Api, usual: &'a str) -> Option<&'a str> {
+        match (self.paths.get(api.name()), api.dialect()) {
+            (Some(path), _) => Some(path),
+            (None, Some(dialect)) => (dialect == self.dialect).then_some(&self.chat_path),
+            (None, None) => (api.family() == self.dialect).then_some(usual),
+        }
+    }
+
+    /// The path of the documented base.
+    fn base_path(&self) -> &str {
+        let behind_scheme = self.base_url.split_once("://").map_or(&*self.base_url, |(_, rest)| rest);
+        behind_scheme.find('/').map_or("", |at| &behind_scheme[at..])
+    }
 }
 
 /// How a provider's key is sent.
@@ -127,6 +162,8 @@ struct Row {
     dialect: DialectId,
     chat_path: Option<String>,
     #[serde(default)]
+    paths: BTreeMap<String, String>,
+    #[serde(default)]
     auth: Option<AuthStyle>,
     #[serde(default)]
     headers: Option<Vec<(String, String)>>,
@@ -147,6 +184,7 @@ impl From<Row> for Provider {
             base_url: row.base_url.trim_end_matches('/').to_owned(),
             dialect: row.dialect,
             chat_path: row.chat_path.unwrap_or_else(|| usual.chat_path.to_owned()),
+            paths: row.paths,
             auth: row.auth.unwrap_or_else(|| (usual.auth)()),
             headers: row.headers.unwrap_or_else(|| {
                 usual.headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -184,6 +222,16 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, text), want, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn a_providers_own_chat_path_is_read_in_its_dialect() {
+        let api = |provider: &str, path: &str| crate::Registry::builtin().get(provider)?.api_of(path).map(Api::name);
+        assert_eq!(api("writer", "/v1/chat"), Some("openai.chat"));
+        assert_eq!(api("writer", "/v1/chat?x=1"), Some("openai.chat"));
+        assert_eq!(api("openai", "/v1/chat"), None);
+        assert_eq!(api("openai", "/v1/embeddings"), Some("openai.embeddings"));
+        assert_eq!(api("anthropic", "/v1/messages"), Some("anthropic.messages"));
     }
 
     #[test]

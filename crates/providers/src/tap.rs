@@ -15,7 +15,7 @@ use crate::{fault, json};
 const MAX_DOCUMENT: usize = 64 << 20;
 
 /// What one dialect takes from an answer for the record.
-pub(crate) trait Watch: Send + Default {
+pub(crate) trait Watch: Send {
     /// Sees one event of a stream. Returns whether content has been seen so far.
     fn event(&mut self, event: &Event<'_>) -> bool;
 
@@ -47,11 +47,18 @@ pub(crate) struct DialectTap<W> {
     content: bool,
 }
 
-impl<W: Watch> DialectTap<W> {
+impl<W: Watch + Default> DialectTap<W> {
     pub(crate) fn new(stream: bool, status: u16) -> Self {
+        Self::with(W::default(), stream, status)
+    }
+}
+
+impl<W: Watch> DialectTap<W> {
+    /// The tap around a watch that was made beforehand.
+    pub(crate) fn with(watch: W, stream: bool, status: u16) -> Self {
         let body = if status >= 400 { Body::Document } else { Body::Undecided };
         Self {
-            watch: W::default(),
+            watch,
             body,
             stream,
             status,

@@ -6,62 +6,12 @@ mod support;
 
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
-use support::{Recording, cuts, each, recordings, singles, tapped};
+use support::{Recording, check, cuts, each, recordings, singles, tapped};
 use tachograph_providers::chat::{Assembler, Block, ChatResponse};
 use tachograph_providers::{
     Answering, DialectId, HideUsage, MaxTokensField, Provider, Registry, StreamEvent, ThinkingReplay, conversation,
 };
 use tachograph_record::{Reading, UsageReading};
-
-fn count(value: &Value) -> u64 {
-    value.as_u64().unwrap_or(0)
-}
-
-/// What a reading says, in the words of the recordings' expectations.
-fn check(recording: &Recording, reading: &Reading, how: &str) {
-    let Recording { name, expected, .. } = recording;
-    let text = |key: &str| expected[key].as_str().filter(|text| !text.is_empty());
-    // An answer that names no model is expected to be of the model asked for; that is not the reader's to say.
-    let model = reading.model.as_deref().or(text("request_model").filter(|_| reading.error.is_none()));
-    assert_eq!(model, text("model"), "{how} {name}: model");
-    let finish = reading.finish_reason.map(|reason| reason.code());
-    assert_eq!(finish, text("finish_reason"), "{how} {name}: finish_reason");
-    assert_eq!(reading.native_finish_reason.as_deref(), text("finish_reason_raw"), "{how} {name}: native");
-    match &reading.usage {
-        UsageReading::Known(usage) => {
-            let output = count(&expected["output_tokens"]);
-            for (what, got, want) in [
-                ("input", usage.input_total(), count(&expected["input_tokens"])),
-                ("cached", usage.cache_read_total(), count(&expected["cached_input_tokens"])),
-                ("written", usage.cache_write_total(), count(&expected["cache_write_tokens"])),
-                ("output", usage.output_total(), output),
-            ] {
-                assert_eq!(got, want, "{how} {name}: {what} tokens");
-            }
-            // One provider reports more reasoning than output; it is a part of it, so the output bounds it. Hidden
-            // reasoning that only the total tells of is reasoning all the same.
-            if let Some(reasoning) = expected["reasoning_tokens"].as_u64() {
-                assert_eq!(usage.reasoning_total(), reasoning.min(output), "{how} {name}: reasoning tokens");
-            }
-        }
-        UsageReading::Absent => assert_eq!(expected["input_tokens"], Value::Null, "{how} {name}: usage"),
-        // One provider says that more was cached than read.
-        UsageReading::Invalid(why) => {
-            assert!(count(&expected["cached_input_tokens"]) > count(&expected["input_tokens"]), "{how} {name}: {why}");
-        }
-    }
-    let error = reading.error.as_ref();
-    assert_eq!(error.map(|error| error.kind.as_str()), text("error_type"), "{how} {name}: error type");
-    if let Some(error) = error {
-        let code = match &expected["error_code"] {
-            Value::Number(number) => Some(number.to_string()),
-            code => code.as_str().map(str::to_owned),
-        };
-        assert_eq!(error.code, code, "{how} {name}: error code");
-        assert_eq!(Some(error.message.as_str()), text("error_message"), "{how} {name}: error message");
-    }
-    assert!(reading.ended || error.is_some(), "{how} {name}: ended");
-}
 
 fn tap(recording: &Recording) -> Box<dyn tachograph_record::Tap> {
     recording.codec().tap(recording.stream, recording.status)

@@ -3,6 +3,9 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use memchr::memmem;
 use serde::de::IgnoredAny;
 use tachograph_providers::json;
 use tachograph_record::Parameters;
@@ -21,6 +24,7 @@ const LONGEST_PARAMETER: usize = 1024;
 #[derive(Default)]
 pub(super) struct Content {
     pub(super) is_object: bool,
+    pub(super) is_form: bool,
     pub(super) model: Option<String>,
     pub(super) model_span: Option<Range<usize>>,
     pub(super) stream: bool,
@@ -28,9 +32,17 @@ pub(super) struct Content {
     pub(super) parameters: Parameters,
 }
 
-/// Looks at the top level of a JSON body. Bodies that are no JSON objects (audio, forms, nothing) say nothing.
-pub(super) fn look(body: &Bytes, route: Option<&Route>) -> Content {
+/// Looks at the top level of a JSON body, or at the fields of a form that say as much. Other bodies (audio, nothing) say
+/// nothing.
+pub(super) fn look(body: &Bytes, headers: &HeaderMap, route: Option<&Route>) -> Content {
     let mut content = Content::default();
+    if is_form(headers) {
+        content.is_form = true;
+        content.model_span = form_field(body, "model").filter(|span| !span.is_empty());
+        content.model = content.model_span.clone().and_then(|span| String::from_utf8(body[span].to_vec()).ok());
+        content.stream = form_field(body, "stream").is_some_and(|span| &body[span] == b"true");
+        return content;
+    }
     let Some(fields) = json::fields(body) else { return content };
     content.is_object = true;
     for field in fields {
@@ -57,6 +69,19 @@ pub(super) fn look(body: &Bytes, route: Option<&Route>) -> Content {
     content
 }
 
+fn is_form(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"multipart/form-data"))
+}
+
+/// Where the value of a form's field stands: behind the part's headers, up to the next line's end.
+fn form_field(body: &[u8], name: &str) -> Option<Range<usize>> {
+    let named = format!("name=\"{name}\"");
+    let start = memmem::find(body, named.as_bytes())?;
+    let value = start + memmem::find(&body[start..], b"\r\n\r\n")? + 4;
+    let length = memmem::find(&body[value..], b"\r\n")?;
+    Some(value..value + length)
+}
+
 fn text(value: &[u8]) -> Option<String> {
     serde_json::from_slice(value).ok()
 }
@@ -70,7 +95,14 @@ fn user_of_metadata(value: &[u8]) -> Option<String> {
 impl Content {
     /// Whether the AI gateway can work with this body. A proxied body is the provider's to judge.
     pub(super) fn check(&self, route: &Route, body: &[u8]) -> Result<(), ApiError> {
-        if route.way != Way::Gateway {
+        if !matches!(route.way, Way::Gateway(_)) {
+            return Ok(());
+        }
+        if self.is_form && self.model.is_none() {
+            let message = "The form names no model; set its field `model` to a name such as \"openai/whisper-1\".";
+            return Err(ApiError::invalid("missing_model", message).with_param("model"));
+        }
+        if self.is_form {
             return Ok(());
         }
         if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
@@ -84,5 +116,32 @@ impl Content {
             return Err(ApiError::invalid("missing_model", message).with_param("model"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_forms_fields_are_found_before_or_behind_its_file() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("multipart/form-data; boundary=b"));
+        let part =
+            |head: &str, value: &str| format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n");
+        let body = [
+            part("name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav", "RIFF\r\n\0"),
+            part("name=\"model\"", "openai/whisper-1"),
+            part("name=\"stream\"", "true"),
+            "--b--\r\n".to_owned(),
+        ];
+        let body = Bytes::from(body.concat());
+        let content = look(&body, &headers, None);
+        assert_eq!(content.model.as_deref(), Some("openai/whisper-1"));
+        assert_eq!(&body[content.model_span.clone().unwrap()], b"openai/whisper-1");
+        assert!(content.stream && content.is_form);
+        assert!(look(&Bytes::from_static(b"--b--"), &headers, None).model.is_none());
     }
 }

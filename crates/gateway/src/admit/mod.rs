@@ -171,7 +171,7 @@ impl Door {
                 return Err(error);
             }
         };
-        let content = content::look(&read, route.as_ref().ok());
+        let content = content::look(&read, &head.headers, route.as_ref().ok());
         keep(&mut asked.record, &content, &read, if omit_request { None } else { self.keep_body });
         trip.asked(asked.record);
 
@@ -180,7 +180,7 @@ impl Door {
         let candidates = self.candidates(&route, &content)?;
         Ok(Call {
             trip: trip.clone(),
-            dialect: route.dialect,
+            api: route.api,
             shape,
             way: route.way,
             method: head.method.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 use http::request::Parts;
-use tachograph_providers::{DialectId, dialect, dialect_of_path};
+use tachograph_providers::Api;
 use tachograph_reply::{ApiError, ErrorShape};
 
 use crate::call::Way;
@@ -13,8 +13,8 @@ use crate::endpoint::{Endpoint, Endpoints};
 /// Where a request wants to go, by its path and host alone.
 pub(super) struct Route {
     pub(super) way: Way,
-    /// The wire format of its body, where that is understood.
-    pub(super) dialect: Option<DialectId>,
+    /// The API it calls, where that is understood.
+    pub(super) api: Option<&'static Api>,
     /// The provider, where a proxy was named.
     pub(super) endpoint: Option<Arc<Endpoint>>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Route {
 impl Route {
     /// The API's name on the record.
     pub(super) fn api(&self) -> &'static str {
-        self.dialect.map_or("other", |id| dialect(id).name())
+        self.api.map_or("other", Api::name)
     }
 }
 
@@ -31,8 +31,8 @@ pub(super) fn shape_of(head: &Parts) -> ErrorShape {
     if head.uri.path().contains("/v1beta/") || head.headers.contains_key("x-goog-api-key") {
         return ErrorShape::Gemini;
     }
-    match dialect_of_path(head.uri.path()) {
-        Some(id) => dialect(id).error_shape(),
+    match Api::of_path(head.uri.path()) {
+        Some(api) => api.error_shape(),
         None if head.headers.contains_key("anthropic-version") => ErrorShape::Anthropic,
         None => ErrorShape::OpenAi,
     }
@@ -56,17 +56,15 @@ pub(super) fn route(head: &Parts, endpoints: &Endpoints) -> Result<Route, ApiErr
         return Err(ApiError::not_found("unknown_provider", message));
     }
     let path = head.uri.path();
-    let bare = path.strip_prefix("/v1").unwrap_or(path);
-    let gateway_path = matches!(bare, "/chat/completions" | "/messages");
-    match dialect_of_path(bare).filter(|_| gateway_path) {
+    match Api::at_gateway(path) {
         Some(_) if head.method != Method::POST => {
             let message = format!("{path} takes POST requests.");
             Err(ApiError::invalid("method_not_allowed", message).with_status(http::StatusCode::METHOD_NOT_ALLOWED))
         }
-        Some(id) => Ok(Route { way: Way::Gateway, dialect: Some(id), endpoint: None }),
+        Some((api, usual)) => Ok(Route { way: Way::Gateway(usual), api: Some(api), endpoint: None }),
         None => {
             let message = format!(
-                "Nothing is served at {path}. Call /v1/chat/completions or /v1/messages, or put a provider's name before its \
+                "Nothing is served at {path}. Call /v1/chat/completions, /v1/messages or /v1/embeddings, or put a provider's name before its \
                  own path: /openai/v1/…"
             );
             Err(ApiError::not_found("unknown_path", message))
@@ -78,7 +76,7 @@ fn proxy(endpoint: &Arc<Endpoint>, path_and_query: &str) -> Route {
     let path = path_and_query.split('?').next().unwrap_or_default();
     Route {
         way: Way::Proxy(path_and_query.to_owned()),
-        dialect: dialect_of_path(path),
+        api: endpoint.provider.api_of(path),
         endpoint: Some(endpoint.clone()),
     }
 }

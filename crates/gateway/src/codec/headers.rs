@@ -81,7 +81,7 @@ fn authorize(headers: &mut HeaderMap, call: &Call, endpoint: &Endpoint) {
     let place = endpoint.key_header();
     let callers_own = match call.way {
         Way::Proxy(_) => PROVIDER_KEY_HEADERS.iter().any(|name| headers.contains_key(name)),
-        Way::Gateway => headers.contains_key(&place) && endpoint.is_home_of(call.dialect),
+        Way::Gateway(_) => headers.contains_key(&place) && endpoint.is_home_of(call.api),
     };
     if callers_own {
         return;

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use tachograph_providers::{DialectId, HideUsage, Note, StreamUsage, ask_for_usage, dialect, json};
+use tachograph_providers::{Api, DialectId, HideUsage, Note, StreamUsage, ask_for_usage, dialect, json};
 use tachograph_reply::{ApiError, ErrorKind};
 
 use super::headers;
 use crate::call::{Call, Candidate, Way};
+use crate::endpoint::Endpoint;
 use crate::upstream::UpstreamRequest;
 
 /// The most tokens an answer is asked for where the caller names no limit and the provider demands one.
@@ -27,7 +28,14 @@ pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamReque
     let provider = &endpoint.provider;
     let (uri, across) = match &call.way {
         Way::Proxy(path_and_query) => (endpoint.proxied_uri(path_and_query)?, None),
-        Way::Gateway => (endpoint.chat_uri()?, call.dialect.filter(|&id| id != provider.dialect)),
+        Way::Gateway(usual) => {
+            let api = call.api.unwrap_or(Api::of_dialect(provider.dialect));
+            match (provider.path_of(api, usual), api.dialect()) {
+                (Some(path), _) => (endpoint.own_uri(path)?, None),
+                (None, Some(dialect)) => (endpoint.own_uri(&provider.chat_path)?, Some(dialect)),
+                (None, None) => return Err(no_such_api(api, endpoint)),
+            }
+        }
     };
     let (body, headers, plan) = match across {
         Some(from) => {
@@ -46,10 +54,17 @@ pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamReque
     Ok((UpstreamRequest { endpoint: endpoint.clone(), id: call.trip.id(), request }, plan))
 }
 
+fn no_such_api(api: &Api, endpoint: &Endpoint) -> ApiError {
+    let (provider, api) = (endpoint.name(), api.name());
+    let message = format!("{provider} serves the model asked for, but no {api}; name a model of another provider.");
+    ApiError::invalid("unsupported_api", message).with_param("model")
+}
+
 /// The body with the candidate's own name for the model.
 fn with_model(call: &Call, candidate: &Candidate) -> Bytes {
     let (Some(model), Some(span)) = (&candidate.model, &call.model_span) else { return call.body.clone() };
-    let name = serde_json::Value::from(model.as_str()).to_string();
+    let is_json = call.body.get(span.start) == Some(&b'"');
+    let name = if is_json { serde_json::Value::from(model.as_str()).to_string() } else { model.clone() };
     if &call.body[span.clone()] == name.as_bytes() {
         return call.body.clone();
     }
@@ -59,7 +74,7 @@ fn with_model(call: &Call, candidate: &Candidate) -> Bytes {
 /// Asks for usage at the end of a stream, where the provider tells it only to those who ask. What the caller did not ask
 /// for is hidden from it again.
 fn ask(call: &Call, candidate: &Candidate, body: Bytes) -> (Bytes, Option<HideUsage>) {
-    let asks = call.stream && call.dialect == Some(DialectId::OpenAiChat);
+    let asks = call.stream && call.api.is_some_and(Api::asks_for_usage);
     if !asks || candidate.endpoint.provider.quirks.stream_usage != StreamUsage::Inject {
         return (body, None);
     }

@@ -5,7 +5,7 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response};
 use http_body_util::{BodyExt, Limited};
-use tachograph_providers::{Action, Answering, DialectId, Note, dialect, opaque_tap};
+use tachograph_providers::{Action, Answering, Api, DialectId, Note, dialect, opaque_tap};
 use tachograph_record::Tap;
 use tachograph_reply::{ApiError, ErrorKind};
 use tachograph_telemetry::{Served, SharedTap};
@@ -38,13 +38,13 @@ pub(super) async fn read(
         omit_body: call.omit_response,
         ..Served::default()
     };
-    if call.way == Way::Gateway {
+    if matches!(call.way, Way::Gateway(_)) {
         name_who_served(&mut head.headers, candidate);
     }
     match plan {
         Plan::Same { hide } => {
             let events = is_event_stream(&head.headers);
-            let tap = SharedTap::new(tap_for(call.dialect, events, &head));
+            let tap = SharedTap::new(tap_for(call.api, events, &head));
             let hide = hide.filter(|_| events);
             let relay = Relay::new(body, tap.clone(), hide, events.then_some(call.shape));
             head.extensions.insert(served.with_shared_tap(tap));
@@ -119,9 +119,9 @@ async fn provider_error(head: Parts, body: UpstreamBody, from: DialectId, candid
     error.from_provider(&**candidate.endpoint.name(), native).with_headers(head.headers)
 }
 
-fn tap_for(id: Option<DialectId>, events: bool, head: &Parts) -> Box<dyn Tap> {
-    match id {
-        Some(id) => dialect(id).tap(events, head.status.as_u16()),
+fn tap_for(api: Option<&'static Api>, events: bool, head: &Parts) -> Box<dyn Tap> {
+    match api {
+        Some(api) => api.tap(events, head.status.as_u16()),
         None => opaque_tap(),
     }
 }

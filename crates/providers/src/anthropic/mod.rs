@@ -81,7 +81,7 @@ const FINISH: &[(&str, FinishReason)] = &[
     ("refusal", FinishReason::ContentFilter),
 ];
 
-fn finish_reason(word: &str) -> FinishReason {
+pub(crate) fn finish_reason(word: &str) -> FinishReason {
     FINISH.iter().find(|(known, _)| *known == word).map_or(FinishReason::Other, |&(_, reason)| reason)
 }
 

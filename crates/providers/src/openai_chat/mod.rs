@@ -72,6 +72,11 @@ impl Dialect for OpenAiChat {
     }
 }
 
+/// A tap of the completions API, whose answers differ from the chat API's in where the text stands only.
+pub(crate) fn completions_tap(stream: bool, status: u16) -> Box<dyn Tap> {
+    Box::new(DialectTap::<watch::OpenAiWatch>::new(stream, status))
+}
+
 /// Finish reasons that are in use, in OpenAI's words.
 const FINISH: &[(&str, FinishReason)] = &[
     ("stop", FinishReason::Stop),

@@ -106,6 +106,9 @@ impl Parser {
         // Some servers send the message so far beside the delta; the delta is what is new.
         if let Some(delta) = value.get("delta").or_else(|| value.get("message")).filter(|delta| delta.is_object()) {
             self.delta(choice, delta, out);
+        } else if let Some(text) = text(value.get("text")) {
+            // The completions API.
+            out.push(StreamEvent::Text { choice, text: text.to_owned() });
         }
         if let Some(word) = text(value.get("finish_reason")) {
             let stop_sequence = text(value.get("stop_sequence")).map(str::to_owned);

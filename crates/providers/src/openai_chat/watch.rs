@@ -68,6 +68,8 @@ impl OpenAiWatch {
                 b"index" => index = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(0),
                 b"finish_reason" if value.len() > 2 && value.starts_with(b"\"") => finish = Some(json::string(value)),
                 b"delta" | b"message" if !self.content => content |= has_content(value),
+                // The completions API has the text where the chat API has a delta.
+                b"text" if value.starts_with(b"\"") => content |= value.len() > 2,
                 b"usage" if value.starts_with(b"{") => self.usage = value.to_vec(),
                 b"error" if value.starts_with(b"{") => self.fault(choice),
                 _ => {}

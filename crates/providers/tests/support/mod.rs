@@ -4,10 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
 use bytes::Bytes;
 use serde_json::Value;
-use tachograph_providers::{Dialect, DialectId, dialect, dialect_of_api};
-use tachograph_record::{Reading, Tap};
+use tachograph_providers::{Api, Dialect, DialectId, dialect};
+use tachograph_record::{Reading, Tap, UsageReading};
 
 /// The folder of this name beside the workspace, or `None` after saying so. Under `CI=true` it has to be there.
 pub(crate) fn data(name: &str) -> Option<PathBuf> {
@@ -23,7 +24,9 @@ pub(crate) fn data(name: &str) -> Option<PathBuf> {
 /// One recorded exchange.
 pub(crate) struct Recording {
     pub(crate) name: String,
+    pub(crate) api: &'static Api,
     pub(crate) dialect: DialectId,
+    pub(crate) path: String,
     pub(crate) stream: bool,
     pub(crate) status: u16,
     pub(crate) request: Value,
@@ -41,8 +44,21 @@ impl Recording {
     }
 }
 
-/// All recordings of dialects that are known here.
+/// All recordings of chat dialects that are known here.
 pub(crate) fn recordings() -> Vec<Recording> {
+    let found: Vec<_> = all().into_iter().filter(|recording| recording.api.dialect().is_some()).collect();
+    assert!(found.len() > 700 || found.is_empty(), "only {} recordings", found.len());
+    found
+}
+
+/// All recordings of APIs that are known here and are no conversations.
+pub(crate) fn plain_recordings() -> Vec<Recording> {
+    let found: Vec<_> = all().into_iter().filter(|recording| recording.api.dialect().is_none()).collect();
+    assert!(found.len() > 80 || found.is_empty(), "only {} recordings", found.len());
+    found
+}
+
+fn all() -> Vec<Recording> {
     let Some(root) = data("traffic") else { return Vec::new() };
     let mut files = Vec::new();
     let mut folders = vec![root];
@@ -57,27 +73,82 @@ pub(crate) fn recordings() -> Vec<Recording> {
         }
     }
     files.sort();
-    let found: Vec<_> = files.iter().filter_map(|file| recording(file)).collect();
-    assert!(found.len() > 700, "only {} recordings", found.len());
-    found
+    files.iter().filter_map(|file| recording(file)).collect()
 }
 
 fn recording(file: &Path) -> Option<Recording> {
     let all: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    let dialect = dialect_of_api(all["dialect"].as_str()?)?;
+    let api = Api::named(all["dialect"].as_str()?)?;
     let request = match &all["request"]["body"] {
         Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
         body => body.clone(),
     };
+    let body = all["response"]["body"].as_str().unwrap();
+    let response = match all["response"]["body_encoding"].as_str() {
+        Some("base64") => Bytes::from(base64::engine::general_purpose::STANDARD.decode(body).unwrap()),
+        _ => Bytes::from(body.to_owned()),
+    };
     Some(Recording {
         name: file.file_stem().unwrap().to_string_lossy().into_owned(),
-        dialect,
+        api,
+        dialect: api.family(),
+        path: all["request"]["path"].as_str().unwrap().to_owned(),
         stream: all["stream"].as_bool().unwrap(),
         status: u16::try_from(all["response"]["status"].as_u64().unwrap()).unwrap(),
         request,
-        response: Bytes::from(all["response"]["body"].as_str().unwrap().to_owned()),
+        response,
         expected: all["expected"].clone(),
     })
+}
+
+fn count(value: &Value) -> u64 {
+    value.as_u64().unwrap_or(0)
+}
+
+/// What a reading says, in the words of the recordings' expectations.
+pub(crate) fn check(recording: &Recording, reading: &Reading, how: &str) {
+    let Recording { name, expected, .. } = recording;
+    let text = |key: &str| expected[key].as_str().filter(|text| !text.is_empty());
+    // An answer that names no model is expected to be of the model asked for; that is not the reader's to say.
+    let model = reading.model.as_deref().or(text("request_model").filter(|_| reading.error.is_none()));
+    assert_eq!(model, text("model"), "{how} {name}: model");
+    let finish = reading.finish_reason.map(|reason| reason.code());
+    assert_eq!(finish, text("finish_reason"), "{how} {name}: finish_reason");
+    assert_eq!(reading.native_finish_reason.as_deref(), text("finish_reason_raw"), "{how} {name}: native");
+    match &reading.usage {
+        UsageReading::Known(usage) => {
+            let output = count(&expected["output_tokens"]);
+            for (what, got, want) in [
+                ("input", usage.input_total(), count(&expected["input_tokens"])),
+                ("cached", usage.cache_read_total(), count(&expected["cached_input_tokens"])),
+                ("written", usage.cache_write_total(), count(&expected["cache_write_tokens"])),
+                ("output", usage.output_total(), output),
+            ] {
+                assert_eq!(got, want, "{how} {name}: {what} tokens");
+            }
+            // One provider reports more reasoning than output; it is a part of it, so the output bounds it. Hidden
+            // reasoning that only the total tells of is reasoning all the same.
+            if let Some(reasoning) = expected["reasoning_tokens"].as_u64() {
+                assert_eq!(usage.reasoning_total(), reasoning.min(output), "{how} {name}: reasoning tokens");
+            }
+        }
+        UsageReading::Absent => assert_eq!(expected["input_tokens"], Value::Null, "{how} {name}: usage"),
+        // One provider says that more was cached than read.
+        UsageReading::Invalid(why) => {
+            assert!(count(&expected["cached_input_tokens"]) > count(&expected["input_tokens"]), "{how} {name}: {why}");
+        }
+    }
+    let error = reading.error.as_ref();
+    assert_eq!(error.map(|error| error.kind.as_str()), text("error_type"), "{how} {name}: error type");
+    if let Some(error) = error {
+        let code = match &expected["error_code"] {
+            Value::Number(number) => Some(number.to_string()),
+            code => code.as_str().map(str::to_owned),
+        };
+        assert_eq!(error.code, code, "{how} {name}: error code");
+        assert_eq!(Some(error.message.as_str()), text("error_message"), "{how} {name}: error message");
+    }
+    assert!(reading.ended || error.is_some(), "{how} {name}: ended");
 }
 
 /// What a tap reads from these pieces, and whether it saw content.

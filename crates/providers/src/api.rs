@@ -1,0 +1,182 @@
+//! The APIs that are known: what a path is called on the record, and how its answers are read.
+//!
+//! A chat API has a [`Dialect`](crate::Dialect) and can be translated. All others are passed as they are and only read:
+//! a row of the table in [`plain`](crate::plain) says where their usage, text and errors stand.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use tachograph_providers::Api;
+//! use tachograph_record::UsageReading;
+//!
+//! let api = Api::of_path("/openai/v1/embeddings").unwrap();
+//! assert_eq!((api.name(), api.dialect()), ("openai.embeddings", None));
+//! let mut tap = api.tap(false, 200);
+//! tap.see(&Bytes::from_static(br#"{"model":"m","data":[],"usage":{"prompt_tokens":8,"total_tokens":8}}"#));
+//! let UsageReading::Known(usage) = tap.finish().usage else { panic!() };
+//! assert_eq!(usage.input_total(), 8);
+//! ```
+
+use tachograph_record::Tap;
+use tachograph_reply::ErrorShape;
+
+use crate::dialect::CHAT_APIS;
+use crate::plain::{PLAIN_APIS, Plain};
+use crate::{DialectId, dialect};
+
+/// An API: a wire format and an operation.
+#[derive(Debug)]
+pub struct Api {
+    /// Its name in records.
+    pub(crate) name: &'static str,
+    /// How paths that speak it end.
+    pub(crate) ends: &'static [&'static str],
+    /// Whose clients call it.
+    pub(crate) family: DialectId,
+    /// How it is read.
+    pub(crate) kind: Kind,
+}
+
+/// How an API is read.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// As a conversation, by the dialect of its family.
+    Chat,
+    /// As its row says.
+    Plain(Plain),
+}
+
+impl Api {
+    /// The API that a path speaks, if its bodies are understood: `…/chat/completions`, `…/messages`. A query and a slash
+    /// at the end do not matter; the `/v1` that most begin with may be missing.
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<&'static Self> {
+        let path = path.split(['?', '#']).next().unwrap_or(path).trim_end_matches('/');
+        all().find(|api| api.ends.iter().any(|end| path.ends_with(end) || end.strip_prefix("/v1") == Some(path)))
+    }
+
+    /// The API that a gateway of all providers serves at a path, with or without the leading `/v1`, and the path to add to
+    /// the base of a provider that has it.
+    #[must_use]
+    pub fn at_gateway(path: &str) -> Option<(&'static Self, &'static str)> {
+        let bare = |path| str::strip_prefix(path, "/v1").unwrap_or(path);
+        all().find_map(|api| api.ends.iter().find(|end| bare(end) == bare(path)).map(|end| (api, *end)))
+    }
+
+    /// The API of this name, as in records (`openai.chat`).
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        all().find(|api| api.name == name)
+    }
+
+    /// The chat API of a dialect.
+    #[must_use]
+    pub fn of_dialect(id: DialectId) -> &'static Self {
+        CHAT_APIS.iter().find(|api| api.family == id).unwrap_or(&CHAT_APIS[0])
+    }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        all()
+    }
+
+    /// Its name in records: `openai.chat`, `openai.embeddings`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The dialect that translates it, if it is a conversation.
+    #[must_use]
+    pub fn dialect(&self) -> Option<DialectId> {
+        matches!(self.kind, Kind::Chat).then_some(self.family)
+    }
+
+    /// The chat dialect of those who call it: a provider that speaks it can be expected to have this API too.
+    #[must_use]
+    pub fn family(&self) -> DialectId {
+        self.family
+    }
+
+    /// How its clients read errors.
+    #[must_use]
+    pub fn error_shape(&self) -> ErrorShape {
+        dialect(self.family).error_shape()
+    }
+
+    /// Whether its streams tell usage only to those who ask with `stream_options`.
+    #[must_use]
+    pub fn asks_for_usage(&self) -> bool {
+        match &self.kind {
+            Kind::Chat => self.family == DialectId::OpenAiChat,
+            Kind::Plain(plain) => plain.asks_for_usage,
+        }
+    }
+
+    /// Whether it only counts and uses nothing itself: its usage is no reason to be charged.
+    #[must_use]
+    pub fn only_counts(&self) -> bool {
+        matches!(&self.kind, Kind::Plain(plain) if plain.only_counts)
+    }
+
+    /// An observer of one answer that passes untouched. `stream` is whether it comes as an event stream.
+    #[must_use]
+    pub fn tap(&'static self, stream: bool, status: u16) -> Box<dyn Tap> {
+        match &self.kind {
+            Kind::Chat => dialect(self.family).tap(stream, status),
+            Kind::Plain(plain) => plain.tap(stream, status),
+        }
+    }
+}
+
+fn all() -> impl Iterator<Item = &'static Api> {
+    CHAT_APIS.iter().chain(PLAIN_APIS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        for (path, want) in [
+            ("/openai/v1/chat/completions", Some("openai.chat")),
+            ("/chat/completions", Some("openai.chat")),
+            ("/v1/messages?beta=true", Some("anthropic.messages")),
+            ("/v1/messages/", Some("anthropic.messages")),
+            ("/messages", Some("anthropic.messages")),
+            ("/v1/threads/thread_1/messages", None),
+            ("/v1/messages/count_tokens", Some("anthropic.count_tokens")),
+            ("/v1/messages/batches", None),
+            ("/v1/complete", Some("anthropic.complete")),
+            ("/v1/completions", Some("openai.completions")),
+            ("/openai/deployments/d/embeddings?api-version=1", Some("openai.embeddings")),
+            ("/v1/images/edits", Some("openai.images")),
+            ("/v1/audio/speech", Some("openai.audio.speech")),
+            ("/v1/audio/translations", Some("openai.audio.translations")),
+            ("/v1/moderations", Some("openai.moderations")),
+            ("/v2/rerank", Some("cohere.rerank")),
+            ("/v1/models", None),
+        ] {
+            assert_eq!(Api::of_path(path).map(Api::name), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_serves_exact_paths_with_or_without_their_version() {
+        let at = |path| Api::at_gateway(path).map(|(api, end)| (api.name(), end));
+        assert_eq!(at("/v1/embeddings"), Some(("openai.embeddings", "/embeddings")));
+        assert_eq!(at("/images/edits"), Some(("openai.images", "/images/edits")));
+        assert_eq!(at("/messages/count_tokens"), Some(("anthropic.count_tokens", "/v1/messages/count_tokens")));
+        assert_eq!(at("/x/v1/embeddings"), None);
+    }
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for api in Api::all() {
+            assert!(std::ptr::eq(Api::named(api.name()).unwrap(), api), "{}", api.name());
+            for end in api.ends {
+                assert_eq!(Api::of_path(end).map(Api::name), Some(api.name()), "{end}");
+            }
+        }
+    }
+}

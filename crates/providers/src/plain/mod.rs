@@ -1,0 +1,154 @@
+//! APIs that are not conversations: passed as they are, and read by one watch that a row of a table tells where to look.
+
+mod shown;
+mod watch;
+
+use tachograph_record::{FinishReason, Tap};
+
+use crate::api::{Api, Kind};
+use crate::openai_chat::completions_tap;
+use crate::tap::DialectTap;
+use crate::usage::ApiShape;
+use crate::{DialectId, anthropic};
+
+pub(crate) use shown::shown;
+use watch::PlainWatch;
+
+/// What a provider's reasons to stop mean.
+type Meaning = fn(&str) -> FinishReason;
+/// Makes a tap for an answer that is a stream or not, and has this status.
+type MakeTap = fn(bool, u16) -> Box<dyn Tap>;
+
+/// Where things stand in one API's bodies.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    /// The shape of its usage object.
+    shape: ApiShape,
+    /// Where the usage object stands; the first that is there counts, and an empty name is the body itself.
+    usage: &'static [&'static str],
+    /// The member of which each element is one image made, where nothing else says how much was used.
+    images: Option<&'static str>,
+    /// Members of a stream's events that are content.
+    content: &'static [&'static str],
+    /// The member that says why the model stopped, and what its words mean.
+    finish: Option<(&'static str, Meaning)>,
+    /// Whether answers are bytes of sound, which are not looked at.
+    sound: bool,
+    /// A reader of its own, where it has more to it than this.
+    own_tap: Option<MakeTap>,
+    pub(crate) asks_for_usage: bool,
+    pub(crate) only_counts: bool,
+    /// Where what was asked stands in the request: texts, or lists of texts or messages.
+    asked: &'static [&'static str],
+    /// Where the text stands in the answer.
+    said: &'static [&'static str],
+}
+
+const NOTHING: Plain = Plain {
+    shape: ApiShape::OpenAiChat,
+    usage: &["usage"],
+    images: None,
+    content: &[],
+    finish: None,
+    sound: false,
+    own_tap: None,
+    asks_for_usage: false,
+    only_counts: false,
+    asked: &["input"],
+    said: &[],
+};
+
+const fn openai(name: &'static str, ends: &'static [&'static str], plain: Plain) -> Api {
+    Api { name, ends, family: DialectId::OpenAiChat, kind: Kind::Plain(plain) }
+}
+
+const fn anthropic(name: &'static str, ends: &'static [&'static str], plain: Plain) -> Api {
+    Api { name, ends, family: DialectId::AnthropicMessages, kind: Kind::Plain(plain) }
+}
+
+/// The table.
+pub(crate) static PLAIN_APIS: &[Api] = &[
+    openai(
+        "openai.completions",
+        &["/completions"],
+        Plain { own_tap: Some(completions_tap), asks_for_usage: true, asked: &["prompt"], ..NOTHING },
+    ),
+    openai("openai.embeddings", &["/embeddings"], Plain { shape: ApiShape::OpenAiEmbeddings, ..NOTHING }),
+    openai("openai.moderations", &["/moderations"], NOTHING),
+    openai(
+        "openai.images",
+        &["/images/generations", "/images/edits", "/images/variations"],
+        Plain {
+            shape: ApiShape::OpenAiImages,
+            images: Some("data"),
+            content: &["b64_json"],
+            asked: &["prompt", "image"],
+            said: &["data"],
+            ..NOTHING
+        },
+    ),
+    openai(
+        "openai.audio.transcriptions",
+        &["/audio/transcriptions"],
+        // Older models state the sound's duration beside the text instead of usage.
+        Plain {
+            shape: ApiShape::OpenAiTranscription,
+            usage: &["usage", ""],
+            content: &["delta", "text"],
+            said: &["text"],
+            ..NOTHING
+        },
+    ),
+    openai(
+        "openai.audio.translations",
+        &["/audio/translations"],
+        Plain { shape: ApiShape::OpenAiTranscription, usage: &["usage", ""], said: &["text"], ..NOTHING },
+    ),
+    openai(
+        "openai.audio.speech",
+        &["/audio/speech"],
+        Plain { shape: ApiShape::OpenAiSpeech, content: &["audio", "delta"], sound: true, ..NOTHING },
+    ),
+    openai(
+        "cohere.rerank",
+        &["/rerank"],
+        Plain { shape: ApiShape::Rerank, usage: &["meta", "usage"], asked: &["query", "documents"], ..NOTHING },
+    ),
+    openai(
+        "cohere.embed",
+        &["/embed"],
+        Plain { shape: ApiShape::CohereEmbed, usage: &["meta"], asked: &["texts", "inputs"], ..NOTHING },
+    ),
+    anthropic(
+        "anthropic.count_tokens",
+        &["/v1/messages/count_tokens"],
+        Plain {
+            shape: ApiShape::AnthropicMessages,
+            usage: &[""],
+            only_counts: true,
+            asked: &["system", "messages"],
+            ..NOTHING
+        },
+    ),
+    anthropic(
+        "anthropic.complete",
+        &["/v1/complete"],
+        Plain {
+            content: &["completion"],
+            finish: Some(("stop_reason", anthropic::finish_reason)),
+            asked: &["prompt"],
+            said: &["completion"],
+            ..NOTHING
+        },
+    ),
+];
+
+impl Plain {
+    pub(crate) fn tap(&'static self, stream: bool, status: u16) -> Box<dyn Tap> {
+        match self.own_tap {
+            Some(tap) => tap(stream, status),
+            None if self.sound && !stream && status < 400 => crate::opaque_tap(),
+            None => Box::new(DialectTap::with(PlainWatch::new(self), stream, status)),
+        }
+    }
+}
