@@ -150,6 +150,10 @@ fn judge(
         Ending::Dropped if std::thread::panicking() => {
             (Outcome::Interrupted, Some(ours("panic", "The gateway failed.")))
         }
+        // Many clients hang up once they have read the terminal event, and wait for no end of the body behind it.
+        Ending::Dropped if reading.ended && reading.finish_reason.is_some() && failed.is_none() => {
+            (Outcome::Complete, None)
+        }
         Ending::Dropped => (Outcome::ClientGone, failed.cloned()),
         Ending::NoAnswer => (Outcome::Interrupted, Some(ours("no_answer", "The gateway gave no answer."))),
         Ending::End | Ending::Broken if failed.is_some() => (Outcome::UpstreamFailed, failed.cloned()),

@@ -13,7 +13,7 @@ use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
 use tachograph_record::{
-    Asked, Attribution, BodyState, LogRecord, OrgId, Outcome, Parameters, Reading, RecordedError, Tap,
+    Asked, Attribution, BodyState, FinishReason, LogRecord, OrgId, Outcome, Parameters, Reading, RecordedError, Tap,
 };
 use tachograph_telemetry::{Meter, MeterLayer, RecordSink, Served, Trip};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -79,7 +79,8 @@ impl Tap for Marks {
     fn finish(&mut self) -> Reading {
         let error =
             self.0.contains('!').then(|| RecordedError { kind: "overloaded".into(), code: None, message: "!".into() });
-        Reading { ended: self.0.ends_with('.'), error, ..Reading::default() }
+        let ended = self.0.ends_with('.');
+        Reading { ended, finish_reason: ended.then_some(FinishReason::Stop), error, ..Reading::default() }
     }
 }
 
@@ -162,6 +163,12 @@ async fn a_client_that_leaves_in_the_middle_is_gone_with_what_it_got() {
         assert_eq!(record.response.bytes(), got);
         assert_eq!(record.timing.first_token_us.is_some(), got.contains('*'));
     }
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_after_the_terminal_event_has_the_whole_answer() {
+    let record = run(&ANSWERED, false, 3, Served::default()).await;
+    assert_eq!((record.outcome, record.response.bytes().as_ref()), (Outcome::Complete, &b"role*ab."[..]));
 }
 
 #[tokio::test]
