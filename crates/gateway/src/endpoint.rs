@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tachograph_providers::{Api, AuthStyle, DialectId, Provider, Registry};
 use tachograph_reply::{ApiError, ErrorKind};
 
+use crate::admit::PROVIDER_KEY_HEADERS;
 use crate::config::{Environment, ProviderConfig, Secret};
 use crate::demo;
 
@@ -20,6 +21,8 @@ pub struct Endpoint {
     /// Where it is.
     pub place: Place,
     documented_path: String,
+    /// It is the provider itself, and that serves nobody without a key.
+    needs_key: bool,
     keys: Vec<HeaderValue>,
     next_key: AtomicUsize,
     models: Vec<String>,
@@ -57,6 +60,7 @@ impl Endpoint {
         let keys = secrets.iter().filter_map(|secret| header_value(&provider.auth, secret)).collect();
         Some(Self {
             documented_path: documented.path().trim_end_matches('/').to_owned(),
+            needs_key: config.base_url.is_none() && !provider.env.is_empty() && provider.auth != AuthStyle::None,
             place,
             keys,
             next_key: AtomicUsize::new(0),
@@ -75,6 +79,25 @@ impl Endpoint {
     #[must_use]
     pub fn has_key(&self) -> bool {
         !self.keys.is_empty()
+    }
+
+    /// Refuses a request that the provider would only refuse for want of a key, and says where one goes.
+    ///
+    /// # Errors
+    /// Where there is no key in the request and the provider needs one.
+    pub fn require_key(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
+        let in_query = uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("key=")));
+        if !self.needs_key || in_query || PROVIDER_KEY_HEADERS.iter().any(|name| headers.contains_key(name)) {
+            return Ok(());
+        }
+        let (name, variable) = (self.name(), self.provider.env.first().map_or("", String::as_str));
+        Err(ApiError::unauthorized(
+            "no_provider_key",
+            format!(
+                "There is no key for {name} here: set {variable} or providers.{name}.api_keys and start the gateway anew, or send \
+                 a key of your own, with the gateway's key in Helicone-Auth."
+            ),
+        ))
     }
 
     /// The header that a key goes in.
@@ -261,6 +284,7 @@ impl Endpoint {
             provider: Arc::new(custom(name, dialect, "http://in-process.invalid")?),
             place: Place::Demo,
             documented_path: String::new(),
+            needs_key: false,
             keys: Vec::new(),
             next_key: AtomicUsize::new(0),
             models,

@@ -50,6 +50,23 @@ impl ErrorKind {
         }
     }
 
+    /// The kind's stable name, as on the record.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Authentication => "authentication",
+            Self::Permission => "permission",
+            Self::NotFound => "not_found",
+            Self::TooLarge => "too_large",
+            Self::RateLimit => "rate_limit",
+            Self::Timeout => "timeout",
+            Self::Upstream => "upstream",
+            Self::Overloaded => "overloaded",
+            Self::Internal => "internal",
+        }
+    }
+
     /// The kind that fits a provider's status.
     #[must_use]
     pub fn of_status(status: StatusCode) -> Self {

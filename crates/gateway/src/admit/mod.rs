@@ -136,7 +136,7 @@ pub(crate) fn refuse(shape: ErrorShape, error: &ApiError) -> Response<AnswerBody
 
 /// An error as the record keeps it.
 pub(crate) fn recorded(error: &ApiError) -> RecordedError {
-    let kind = error.native_kind().map_or_else(|| format!("{:?}", error.kind()), str::to_owned);
+    let kind = error.native_kind().unwrap_or_else(|| error.kind().code()).to_owned();
     RecordedError { kind, code: Some(error.code().to_owned()), message: error.message().to_owned() }
 }
 

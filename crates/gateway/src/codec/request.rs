@@ -47,6 +47,7 @@ pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamReque
             (body, headers::onward(call, endpoint), Plan::Same { hide })
         }
     };
+    endpoint.require_key(&headers, &uri)?;
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = call.method.clone();
     *request.uri_mut() = uri;
