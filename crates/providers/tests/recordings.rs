@@ -169,7 +169,7 @@ fn errors_are_decoded() {
 
 /// A provider that changes nothing about what it is asked.
 fn neutral(dialect: DialectId) -> Provider {
-    let name = if dialect == DialectId::OpenAiChat { "openai" } else { "anthropic" };
+    let name = if dialect == DialectId::AnthropicMessages { "anthropic" } else { "openai" };
     let mut provider = Provider::clone(Registry::builtin().get(name).unwrap());
     provider.quirks.max_tokens_field = MaxTokensField::AsAsked;
     provider.quirks.thinking_replay = ThinkingReplay::ReasoningDetails;
@@ -196,8 +196,7 @@ fn requests_come_back_as_they_went_in() {
 #[test]
 fn requests_cross_to_the_other_dialect_or_are_refused_with_a_place() {
     let mut crossed = 0;
-    for recording in recordings().iter().filter(|recording| recording.request.is_object()) {
-        let other = other(recording.dialect);
+    for (recording, other) in crossings(&recordings()).filter(|(recording, _)| recording.request.is_object()) {
         let request = recording.codec().decode_request(recording.request.to_string().as_bytes()).unwrap();
         let codec = tachograph_providers::dialect(other);
         match codec.encode_request(&request, "m", &neutral(other), 4096) {
@@ -220,11 +219,12 @@ fn requests_cross_to_the_other_dialect_or_are_refused_with_a_place() {
     assert!(crossed > 600 || recordings().is_empty(), "{crossed}");
 }
 
-fn other(dialect: DialectId) -> DialectId {
-    match dialect {
-        DialectId::OpenAiChat => DialectId::AnthropicMessages,
-        DialectId::AnthropicMessages => DialectId::OpenAiChat,
-    }
+fn crossings(recordings: &[Recording]) -> impl Iterator<Item = (&Recording, DialectId)> {
+    recordings.iter().flat_map(|recording| others(recording.dialect).map(move |other| (recording, other)))
+}
+
+fn others(dialect: DialectId) -> impl Iterator<Item = DialectId> {
+    DialectId::all().filter(move |other| *other != dialect)
 }
 
 /// What has to survive a translation there and back.
@@ -274,8 +274,8 @@ fn same(got: &ChatResponse, want: &ChatResponse, name: &str) {
 #[test]
 fn answers_cross_to_the_other_dialect_and_back() {
     let to = Answering { id: "id-1".to_owned(), created: 1, model: "asked".to_owned() };
-    for recording in recordings().iter().filter(|recording| recording.status < 400) {
-        let codec = tachograph_providers::dialect(other(recording.dialect));
+    for (recording, other) in crossings(&recordings()).filter(|(recording, _)| recording.status < 400) {
+        let codec = tachograph_providers::dialect(other);
         let want = answer(recording).unwrap();
         if want.choices.len() > 1 {
             continue;
@@ -300,7 +300,7 @@ fn answers_cross_to_the_other_dialect_and_back() {
             assert!(!reader.reading().ended, "{}: an error is no end", recording.name);
         } else {
             assert!(reader.reading().ended, "{}: the end is lost", recording.name);
-            same(&assembled(other(recording.dialect), &crossed), &want, &recording.name);
+            same(&assembled(other, &crossed), &want, &recording.name);
         }
     }
 }

@@ -98,6 +98,24 @@ impl ChatRequest {
     }
 }
 
+impl ChatRequest {
+    /// The messages with neighbouring ones of the model made one: some dialects give every call a message of its own.
+    #[must_use]
+    pub fn turns(&self) -> Vec<Message> {
+        let mut turns: Vec<Message> = Vec::with_capacity(self.messages.len());
+        for message in &self.messages {
+            match turns.last_mut() {
+                Some(last) if last.role == Role::Assistant && message.role == Role::Assistant => {
+                    last.content.blocks.extend(message.content.blocks.iter().cloned());
+                    last.content.form = Form::Parts;
+                }
+                _ => turns.push(message.clone()),
+            }
+        }
+        turns
+    }
+}
+
 /// The two names OpenAI's chat format has for one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MaxTokensName {

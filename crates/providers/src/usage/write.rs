@@ -34,6 +34,18 @@ pub(crate) fn openai_usage(usage: &Usage) -> Value {
     body
 }
 
+/// The counts of OpenAI's responses: the chat API's under other names.
+pub(crate) fn responses_usage(usage: &Usage) -> Value {
+    let chat = openai_usage(usage);
+    json!({
+        "input_tokens": chat["prompt_tokens"],
+        "input_tokens_details": chat["prompt_tokens_details"],
+        "output_tokens": chat["completion_tokens"],
+        "output_tokens_details": chat["completion_tokens_details"],
+        "total_tokens": chat["total_tokens"],
+    })
+}
+
 /// Anthropic's exclusive counts.
 pub(crate) fn anthropic_usage(usage: &Usage) -> Value {
     let write = |ttl| usage.sum(|leaf| leaf.kind == Kind::CacheWrite(ttl));
