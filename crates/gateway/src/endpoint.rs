@@ -154,6 +154,7 @@ const fn home(dialect: DialectId) -> &'static str {
     match dialect {
         DialectId::OpenAiChat | DialectId::OpenAiResponses => "openai",
         DialectId::AnthropicMessages => "anthropic",
+        DialectId::GeminiGenerateContent => "gemini",
     }
 }
 

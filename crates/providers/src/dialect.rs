@@ -9,7 +9,7 @@ use tachograph_reply::{ApiError, ErrorShape};
 use crate::api::{Api, Kind};
 use crate::chat::{ChatRequest, ChatResponse, StreamEvent};
 use crate::loss::Note;
-use crate::{AuthStyle, Provider, anthropic, openai_chat, openai_responses};
+use crate::{AuthStyle, Provider, anthropic, gemini, openai_chat, openai_responses};
 
 /// A wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub enum DialectId {
     /// Anthropic's messages.
     #[serde(rename = "anthropic.messages", alias = "anthropic")]
     AnthropicMessages,
+    /// Google's generateContent.
+    #[serde(rename = "gemini.generateContent", alias = "gemini")]
+    GeminiGenerateContent,
 }
 
 /// A wire format's two directions. Bytes in, values out: nothing here does IO, waits or knows of a clock.
@@ -159,6 +162,15 @@ static TABLE: &[Row] = &[
             headers: &[("anthropic-version", "2023-06-01")],
         },
     },
+    Row {
+        id: DialectId::GeminiGenerateContent,
+        dialect: &gemini::GeminiGenerateContent,
+        conventions: Conventions {
+            chat_path: "/v1beta/models/{model}:generateContent",
+            auth: || AuthStyle::Header("x-goog-api-key".to_owned()),
+            headers: &[],
+        },
+    },
 ];
 
 /// The chat APIs, one of each dialect.
@@ -166,6 +178,12 @@ pub(crate) static CHAT_APIS: &[Api] = &[
     Api { name: "openai.chat", ends: &["/chat/completions"], family: DialectId::OpenAiChat, kind: Kind::Chat },
     Api { name: "openai.responses", ends: &["/responses"], family: DialectId::OpenAiResponses, kind: Kind::Chat },
     Api { name: "anthropic.messages", ends: &["/v1/messages"], family: DialectId::AnthropicMessages, kind: Kind::Chat },
+    Api {
+        name: "gemini.generateContent",
+        ends: &[":generateContent", ":streamGenerateContent"],
+        family: DialectId::GeminiGenerateContent,
+        kind: Kind::Chat,
+    },
 ];
 
 fn row(id: DialectId) -> &'static Row {
@@ -190,7 +208,6 @@ pub fn dialect_of_api(api: &str) -> Option<DialectId> {
 
 impl DialectId {
     /// All dialects.
-    #[must_use]
     pub fn all() -> impl Iterator<Item = Self> {
         TABLE.iter().map(|row| row.id)
     }

@@ -35,11 +35,13 @@
 
 mod anthropic;
 mod api;
+pub mod array;
 pub mod chat;
 mod conversation;
 mod dialect;
 mod effort;
 mod fault;
+mod gemini;
 mod hide;
 pub mod json;
 pub mod loss;

@@ -169,7 +169,11 @@ fn errors_are_decoded() {
 
 /// A provider that changes nothing about what it is asked.
 fn neutral(dialect: DialectId) -> Provider {
-    let name = if dialect == DialectId::AnthropicMessages { "anthropic" } else { "openai" };
+    let name = match dialect {
+        DialectId::AnthropicMessages => "anthropic",
+        DialectId::GeminiGenerateContent => "gemini",
+        DialectId::OpenAiChat | DialectId::OpenAiResponses => "openai",
+    };
     let mut provider = Provider::clone(Registry::builtin().get(name).unwrap());
     provider.quirks.max_tokens_field = MaxTokensField::AsAsked;
     provider.quirks.thinking_replay = ThinkingReplay::ReasoningDetails;
@@ -187,9 +191,35 @@ fn requests_come_back_as_they_went_in() {
             .encode_request(&request, request.model.as_deref().unwrap_or_default(), &neutral(recording.dialect), 1)
             .unwrap();
         let back: Value = serde_json::from_slice(&encoded.body).unwrap();
-        assert_eq!(back, recording.request, "{}", recording.name);
+        let mut sent = recording.request.clone();
+        if recording.dialect == DialectId::GeminiGenerateContent {
+            one_way(&mut sent);
+        }
+        assert_eq!(back, sent, "{}", recording.name);
         assert!(encoded.notes.is_empty(), "{}: {:?}", recording.name, encoded.notes);
         serde_json::to_value(&request).unwrap();
+    }
+}
+
+/// Google's names may be written in two ways, which mean the same; what is the user's stays as it is.
+fn one_way(value: &mut Value) {
+    const USERS: [&str; 7] =
+        ["args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema", "labels"];
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(one_way),
+        Value::Object(fields) => {
+            let renamed = std::mem::take(fields).into_iter().map(|(name, mut value)| {
+                let mut words = name.split('_');
+                let first = words.next().unwrap().to_owned();
+                let name = words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..]);
+                if !USERS.contains(&name.as_str()) {
+                    one_way(&mut value);
+                }
+                (name, value)
+            });
+            *fields = renamed.collect();
+        }
+        _ => {}
     }
 }
 
@@ -208,7 +238,10 @@ fn requests_cross_to_the_other_dialect_or_are_refused_with_a_place() {
                     blocks.filter(|block| matches!(block, Block::ToolCall(_) | Block::ToolResult(_))).count()
                 };
                 assert_eq!(calls(&back), calls(&request), "{}: calls and results", recording.name);
-                assert_eq!(back.stream, request.stream);
+                // Google's format says it in the path.
+                if ![recording.dialect, other].contains(&DialectId::GeminiGenerateContent) {
+                    assert_eq!(back.stream, request.stream);
+                }
             }
             Err(error) => {
                 assert_eq!(error.status().as_u16(), 400, "{}: {error}", recording.name);

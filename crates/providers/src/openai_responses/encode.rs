@@ -74,8 +74,10 @@ impl Writer<'_> {
         {
             return Ok(Some(Value::from(joined(content))));
         }
-        for message in &request.messages {
-            if self.ledger.is_native() { self.native(message) } else { self.translated(message)? }
+        if self.ledger.is_native() {
+            request.messages.iter().for_each(|message| self.native(message));
+        } else {
+            request.turns().iter().try_for_each(|message| self.translated(message))?;
         }
         let none = self.items.is_empty() && self.ledger.is_native() && !request.rest.contains_key("input");
         // An empty list and no list are told apart by what else says what to answer.

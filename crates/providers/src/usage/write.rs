@@ -46,6 +46,23 @@ pub(crate) fn responses_usage(usage: &Usage) -> Value {
     })
 }
 
+/// Google's counts: thinking beside the visible answer, what tools brought in beside the prompt. Cache writes, for which it
+/// has no field, go by a name of ours.
+pub(crate) fn gemini_usage(usage: &Usage) -> Value {
+    let tool = usage.sum(|leaf| leaf.kind == Kind::Tool);
+    let thoughts = usage.reasoning_total();
+    let mut body = json!({
+        "promptTokenCount": usage.input_total() - tool,
+        "candidatesTokenCount": usage.output_total() - thoughts,
+        "totalTokenCount": usage.input_total().saturating_add(usage.output_total()),
+    });
+    put(&mut body, "thoughtsTokenCount", thoughts);
+    put(&mut body, "toolUsePromptTokenCount", tool);
+    put(&mut body, "cachedContentTokenCount", usage.cache_read_total());
+    put(&mut body, "cacheWriteTokenCount", usage.cache_write_total());
+    body
+}
+
 /// Anthropic's exclusive counts.
 pub(crate) fn anthropic_usage(usage: &Usage) -> Value {
     let write = |ttl| usage.sum(|leaf| leaf.kind == Kind::CacheWrite(ttl));

@@ -28,7 +28,7 @@ pub(super) fn write(request: &ChatRequest, ledger: &mut Ledger) -> Result<Turns,
     for block in request.system.iter().flat_map(|system| &system.blocks) {
         writer.system(block);
     }
-    for (at, message) in request.messages.iter().enumerate() {
+    for (at, message) in request.turns().iter().enumerate() {
         writer.message(at, message)?;
     }
     let mut turns = writer.turns;
