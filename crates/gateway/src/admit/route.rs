@@ -107,3 +107,43 @@ fn proxy(endpoint: &Arc<Endpoint>, path_and_query: &str) -> Route {
         endpoint: Some(endpoint.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use http::Request;
+
+    use super::*;
+
+    fn to(path: &str) -> Result<Route, ApiError> {
+        let (head, ()) = Request::post(path).body(()).unwrap().into_parts();
+        route(&head, &Endpoints::new(&BTreeMap::new(), &|_| None))
+    }
+
+    #[test]
+    fn paths_are_named_on_proxies_and_on_the_gateway() {
+        for (path, api) in [
+            ("/v1/embeddings", "openai.embeddings"),
+            ("/responses", "openai.responses"),
+            ("/openai/v1/moderations", "openai.moderations"),
+            ("/writer/v1/chat", "openai.chat"),
+            ("/anthropic/v1/messages/count_tokens", "anthropic.count_tokens"),
+            ("/openai/v1/files", "other"),
+        ] {
+            assert_eq!(to(path).unwrap().api(), api, "{path}");
+        }
+        assert_eq!(to("/v1/unheard-of").err().unwrap().code(), "unknown_path");
+    }
+
+    #[test]
+    fn googles_paths_name_the_model_with_its_slashes_and_say_whether_to_stream() {
+        let route = to("/v1beta/models/openai/gpt-4o-mini:streamGenerateContent?alt=sse&key=k").unwrap();
+        assert_eq!(route.in_path, Some(("openai/gpt-4o-mini".to_owned(), true)));
+        let usual = "/v1beta/models/{model}:streamGenerateContent";
+        assert_eq!(route.way, Way::Gateway(usual, Some("alt=sse".to_owned())));
+        let route = to("/gemini/v1beta/models/publishers%2Fgoogle%2Fm:generateContent").unwrap();
+        assert_eq!(route.in_path, Some(("publishers/google/m".to_owned(), false)));
+        assert_eq!(route.api(), "gemini.generateContent");
+    }
+}

@@ -140,3 +140,29 @@ fn translate(call: &Call, candidate: &Candidate, to_caller: DialectId) -> Result
         Plan::Across { from: provider.dialect, to: to_caller, include_usage, model: asked_for, notes: encoded.notes };
     Ok((encoded.body, plan))
 }
+
+#[cfg(test)]
+mod tests {
+    use tachograph_providers::Registry;
+
+    use super::*;
+
+    #[test]
+    fn googles_path_says_the_model_and_whether_to_stream() {
+        let gemini = Registry::builtin().get("gemini").unwrap();
+        assert_eq!(chat_path(gemini, "gemini-2.5-pro", false), "/v1beta/models/gemini-2.5-pro:generateContent");
+        assert_eq!(chat_path(gemini, "m", true), "/v1beta/models/m:streamGenerateContent?alt=sse");
+        let openai = Registry::builtin().get("openai").unwrap();
+        assert_eq!(chat_path(openai, "m", true), "/chat/completions");
+        assert!(asks_for_events(Some("a=b&alt=sse")) && !asks_for_events(Some("alt=json")) && !asks_for_events(None));
+    }
+
+    #[test]
+    fn keys_of_google_leave_the_url_and_others_queries_stay() {
+        let provider = |name: &str| Registry::builtin().get(name).unwrap().clone();
+        let gemini = provider("gemini");
+        assert_eq!(keyless("/v1beta/models/m:x?key=AIza&alt=sse", &gemini), "/v1beta/models/m:x?alt=sse");
+        assert_eq!(keyless("/v1beta/models?key=AIza", &gemini), "/v1beta/models");
+        assert_eq!(keyless("/v1/files?key=1", &provider("openai")), "/v1/files?key=1");
+    }
+}
