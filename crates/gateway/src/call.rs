@@ -27,6 +27,8 @@ pub(crate) struct Call {
     pub headers: HeaderMap,
     /// Its body, as it came.
     pub body: Bytes,
+    /// The model as the caller asked for it.
+    pub model: Option<String>,
     /// Where the model's name stands in the body: with its quotes in JSON, bare in a form.
     pub model_span: Option<Range<usize>>,
     /// Whether it asks for a stream.
@@ -41,8 +43,8 @@ pub(crate) struct Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     /// Through the AI gateway: to the provider's own path for the API, which is usually this one behind its base;
-    /// translated where it speaks another dialect.
-    Gateway(&'static str),
+    /// translated where it speaks another dialect. With it goes the query, which Google's clients say things in.
+    Gateway(&'static str, Option<String>),
     /// Through a provider proxy: this path and query on the provider's host, bytes untouched.
     Proxy(String),
 }

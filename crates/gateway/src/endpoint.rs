@@ -175,8 +175,9 @@ fn custom(name: &str, dialect: DialectId, base_url: &str) -> Option<Provider> {
 /// The provider whose own dialect this is.
 const fn home(dialect: DialectId) -> &'static str {
     match dialect {
-        DialectId::OpenAiChat => "openai",
+        DialectId::OpenAiChat | DialectId::OpenAiResponses => "openai",
         DialectId::AnthropicMessages => "anthropic",
+        DialectId::GeminiGenerateContent => "gemini",
     }
 }
 

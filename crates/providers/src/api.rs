@@ -62,6 +62,17 @@ impl Api {
         all().find_map(|api| api.ends.iter().find(|end| bare(end) == bare(path)).map(|end| (api, *end)))
     }
 
+    /// The API of Google's that a gateway of all providers serves at a path, the path of it behind a provider's base, and
+    /// the model: everything between `models/` and the last colon, slashes included.
+    #[must_use]
+    pub fn of_google(path: &str) -> Option<(&'static Self, &'static str, &str)> {
+        let (_version, named) = path.split_once("/models/")?;
+        let (model, method) = named.rsplit_once(':')?;
+        let (_, usual) = GOOGLE_PATHS.iter().find(|(known, _)| *known == method)?;
+        let api = all().find(|api| api.ends.iter().any(|end| end.strip_prefix(':') == Some(method)))?;
+        (!model.is_empty()).then_some((api, *usual, model))
+    }
+
     /// The API of this name, as in records (`openai.chat`).
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
@@ -128,6 +139,15 @@ impl Api {
     }
 }
 
+/// Google's methods, and their paths behind a provider's base.
+const GOOGLE_PATHS: &[(&str, &str)] = &[
+    ("generateContent", "/v1beta/models/{model}:generateContent"),
+    ("streamGenerateContent", "/v1beta/models/{model}:streamGenerateContent"),
+    ("countTokens", "/v1beta/models/{model}:countTokens"),
+    ("embedContent", "/v1beta/models/{model}:embedContent"),
+    ("batchEmbedContents", "/v1beta/models/{model}:batchEmbedContents"),
+];
+
 fn all() -> impl Iterator<Item = &'static Api> {
     CHAT_APIS.iter().chain(PLAIN_APIS)
 }
@@ -156,6 +176,12 @@ mod tests {
             ("/v1/moderations", Some("openai.moderations")),
             ("/v2/rerank", Some("cohere.rerank")),
             ("/v1/models", None),
+            ("/v1beta/models/gemini-2.5-pro:generateContent", Some("gemini.generateContent")),
+            (
+                "/v1/projects/p/locations/l/publishers/google/models/m:streamGenerateContent?alt=sse",
+                Some("gemini.generateContent"),
+            ),
+            ("/v1beta/models/m:countTokens", Some("gemini.countTokens")),
         ] {
             assert_eq!(Api::of_path(path).map(Api::name), want, "{path}");
         }
@@ -168,6 +194,19 @@ mod tests {
         assert_eq!(at("/images/edits"), Some(("openai.images", "/images/edits")));
         assert_eq!(at("/messages/count_tokens"), Some(("anthropic.count_tokens", "/v1/messages/count_tokens")));
         assert_eq!(at("/x/v1/embeddings"), None);
+    }
+
+    #[test]
+    fn googles_paths_name_the_model_up_to_the_last_colon() {
+        let at = |path| Api::of_google(path).map(|(api, usual, model)| (api.name(), usual, model));
+        let chat = "gemini.generateContent";
+        let stream = "/v1beta/models/{model}:streamGenerateContent";
+        assert_eq!(
+            at("/v1beta/models/openai/ft:gpt-4o:x:streamGenerateContent"),
+            Some((chat, stream, "openai/ft:gpt-4o:x"))
+        );
+        assert_eq!(at("/v1beta/models/m:unheardOf"), None);
+        assert_eq!(at("/v1beta/models/m"), None);
     }
 
     #[test]

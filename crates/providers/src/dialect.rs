@@ -9,7 +9,7 @@ use tachograph_reply::{ApiError, ErrorShape};
 use crate::api::{Api, Kind};
 use crate::chat::{ChatRequest, ChatResponse, StreamEvent};
 use crate::loss::Note;
-use crate::{AuthStyle, Provider, anthropic, openai_chat};
+use crate::{AuthStyle, Provider, anthropic, gemini, openai_chat, openai_responses};
 
 /// A wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,9 +17,15 @@ pub enum DialectId {
     /// OpenAI's chat completions.
     #[serde(rename = "openai.chat", alias = "openai")]
     OpenAiChat,
+    /// OpenAI's responses.
+    #[serde(rename = "openai.responses", alias = "responses")]
+    OpenAiResponses,
     /// Anthropic's messages.
     #[serde(rename = "anthropic.messages", alias = "anthropic")]
     AnthropicMessages,
+    /// Google's generateContent.
+    #[serde(rename = "gemini.generateContent", alias = "gemini")]
+    GeminiGenerateContent,
 }
 
 /// A wire format's two directions. Bytes in, values out: nothing here does IO, waits or knows of a clock.
@@ -143,6 +149,11 @@ static TABLE: &[Row] = &[
         conventions: Conventions { chat_path: "/chat/completions", auth: || AuthStyle::Bearer, headers: &[] },
     },
     Row {
+        id: DialectId::OpenAiResponses,
+        dialect: &openai_responses::OpenAiResponses,
+        conventions: Conventions { chat_path: "/responses", auth: || AuthStyle::Bearer, headers: &[] },
+    },
+    Row {
         id: DialectId::AnthropicMessages,
         dialect: &anthropic::AnthropicMessages,
         conventions: Conventions {
@@ -151,12 +162,28 @@ static TABLE: &[Row] = &[
             headers: &[("anthropic-version", "2023-06-01")],
         },
     },
+    Row {
+        id: DialectId::GeminiGenerateContent,
+        dialect: &gemini::GeminiGenerateContent,
+        conventions: Conventions {
+            chat_path: "/v1beta/models/{model}:generateContent",
+            auth: || AuthStyle::Header("x-goog-api-key".to_owned()),
+            headers: &[],
+        },
+    },
 ];
 
 /// The chat APIs, one of each dialect.
 pub(crate) static CHAT_APIS: &[Api] = &[
     Api { name: "openai.chat", ends: &["/chat/completions"], family: DialectId::OpenAiChat, kind: Kind::Chat },
+    Api { name: "openai.responses", ends: &["/responses"], family: DialectId::OpenAiResponses, kind: Kind::Chat },
     Api { name: "anthropic.messages", ends: &["/v1/messages"], family: DialectId::AnthropicMessages, kind: Kind::Chat },
+    Api {
+        name: "gemini.generateContent",
+        ends: &[":generateContent", ":streamGenerateContent"],
+        family: DialectId::GeminiGenerateContent,
+        kind: Kind::Chat,
+    },
 ];
 
 fn row(id: DialectId) -> &'static Row {
@@ -180,6 +207,11 @@ pub fn dialect_of_api(api: &str) -> Option<DialectId> {
 }
 
 impl DialectId {
+    /// All dialects.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.id)
+    }
+
     /// Its name in records: `openai.chat`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -193,7 +225,7 @@ mod tests {
 
     #[test]
     fn every_dialect_has_its_line() {
-        for id in [DialectId::OpenAiChat, DialectId::AnthropicMessages] {
+        for id in DialectId::all() {
             assert_eq!(dialect(id).id(), id);
             assert_eq!(dialect_of_api(id.name()), Some(id));
             assert_eq!(serde_json::to_value(id).unwrap(), id.name());

@@ -35,19 +35,23 @@
 
 mod anthropic;
 mod api;
+pub mod array;
 pub mod chat;
 mod conversation;
 mod dialect;
 mod effort;
 mod fault;
+mod gemini;
 mod hide;
 pub mod json;
 pub mod loss;
 mod object;
 mod openai_chat;
+mod openai_responses;
 mod plain;
 mod provider;
 mod registry;
+mod seal;
 pub mod sse;
 mod tap;
 pub mod usage;

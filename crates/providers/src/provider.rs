@@ -56,6 +56,8 @@ impl Provider {
     pub fn path_of<'a>(&'a self, api: &Api, usual: &'a str) -> Option<&'a str> {
         match (self.paths.get(api.name()), api.dialect()) {
             (Some(path), _) => Some(path),
+            // Of Google's chat API there are two paths, and the caller has chosen.
+            (None, Some(dialect)) if usual.contains("{model}") => (dialect == self.dialect).then_some(usual),
             (None, Some(dialect)) => (dialect == self.dialect).then_some(&self.chat_path),
             (None, None) => (api.family() == self.dialect).then_some(usual),
         }
@@ -97,8 +99,10 @@ pub struct Quirks {
     /// Whether it takes `cache_control` marks in OpenAI's format.
     pub cache_control: bool,
     /// Models (with `*` for anything) that think up to a budget of tokens; all others are told an effort and decide
-    /// themselves. Of Anthropic's dialect only.
+    /// themselves. Of Anthropic's and Google's dialects only.
     pub budget_models: Vec<String>,
+    /// Models (with `*` for anything) that refuse calls of earlier turns without their proof. Of Google's dialect only.
+    pub signing_models: Vec<String>,
 }
 
 impl Quirks {
@@ -106,6 +110,12 @@ impl Quirks {
     #[must_use]
     pub fn thinks_to_a_budget(&self, model: &str) -> bool {
         self.budget_models.iter().any(|pattern| matches(pattern, model))
+    }
+
+    /// Whether this model refuses calls of earlier turns without their proof.
+    #[must_use]
+    pub fn signs_calls(&self, model: &str) -> bool {
+        self.signing_models.iter().any(|pattern| matches(pattern, model))
     }
 }
 

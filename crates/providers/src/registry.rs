@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn the_built_in_file_is_sound() {
         let registry = Registry::from_toml(include_str!("providers.toml")).unwrap();
-        assert!(registry.iter().count() > 20);
+        assert!(registry.iter().count() >= 60);
         let mut names: Vec<_> =
             registry.iter().flat_map(|p| p.aliases.iter().cloned().chain([p.name.to_string()])).collect();
         let count = names.len();
@@ -105,7 +105,13 @@ mod tests {
     #[test]
     fn names_aliases_and_hosts() {
         let registry = Registry::builtin();
-        for (name, want) in [("oai", "openai"), ("OpenAI", "openai"), ("x", "xai"), ("anthropic", "anthropic")] {
+        for (name, want) in [
+            ("oai", "openai"),
+            ("OpenAI", "openai"),
+            ("x", "xai"),
+            ("anthropic", "anthropic"),
+            ("google-ai-studio", "gemini"),
+        ] {
             assert_eq!(registry.get(name).unwrap().name.as_ref(), want);
         }
         assert_eq!(registry.by_host_label("oai").unwrap().name.as_ref(), "openai");

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use tachograph_record::{Reading, Tap};
 
+use crate::array::Elements;
 use crate::sse::{Event, Splitter};
 use crate::{fault, json};
 
@@ -16,6 +17,9 @@ const MAX_DOCUMENT: usize = 64 << 20;
 
 /// What one dialect takes from an answer for the record.
 pub(crate) trait Watch: Send {
+    /// Whether a stream may come as one JSON array, whose elements are its events.
+    const STREAMS_ARRAYS: bool = false;
+
     /// Sees one event of a stream. Returns whether content has been seen so far.
     fn event(&mut self, event: &Event<'_>) -> bool;
 
@@ -32,6 +36,8 @@ enum Body {
     /// Not known before the first byte.
     Undecided,
     Stream,
+    /// A stream whose events are the elements of an array.
+    Array,
     Document,
 }
 
@@ -42,6 +48,7 @@ pub(crate) struct DialectTap<W> {
     stream: bool,
     status: u16,
     splitter: Splitter,
+    elements: Elements,
     document: Vec<Bytes>,
     held: usize,
     content: bool,
@@ -63,6 +70,7 @@ impl<W: Watch> DialectTap<W> {
             stream,
             status,
             splitter: Splitter::default(),
+            elements: Elements::default(),
             document: Vec::new(),
             held: 0,
             content: false,
@@ -86,15 +94,27 @@ fn looks_like(stream: bool, piece: &[u8]) -> Option<Body> {
     })
 }
 
+fn begins_array(piece: &[u8]) -> bool {
+    piece.trim_ascii_start().starts_with(b"[")
+}
+
 impl<W: Watch> Tap for DialectTap<W> {
     fn see(&mut self, piece: &Bytes) -> bool {
         if self.body == Body::Undecided {
-            self.body = looks_like(self.stream, piece).unwrap_or(Body::Undecided);
+            self.body = match looks_like(self.stream, piece) {
+                None => Body::Undecided,
+                Some(Body::Document) if W::STREAMS_ARRAYS && begins_array(piece) => Body::Array,
+                Some(body) => body,
+            };
         }
         match self.body {
             Body::Stream => {
                 let Self { watch, splitter, content, .. } = self;
                 splitter.push(piece, |event| *content = watch.event(&event));
+            }
+            Body::Array => {
+                let Self { watch, elements, content, .. } = self;
+                elements.push(piece, |element| *content = watch.event(&Event { name: b"", data: element.into() }));
             }
             Body::Document => {
                 // A document's content is there as soon as the document is; its parts do not come one by one.
@@ -113,6 +133,9 @@ impl<W: Watch> Tap for DialectTap<W> {
         if self.body == Body::Stream {
             let Self { watch, splitter, content, .. } = self;
             splitter.finish(|event| *content = watch.event(&event));
+            return self.watch.reading();
+        }
+        if self.body == Body::Array {
             return self.watch.reading();
         }
         let body = joined(std::mem::take(&mut self.document));

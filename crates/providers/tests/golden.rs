@@ -43,7 +43,9 @@ fn requests() {
         let provider = Registry::builtin().get(case["provider"].as_str().unwrap()).unwrap();
         let request = dialect(from(case)).decode_request(case["request"].to_string().as_bytes()).unwrap();
         let (model, most) = (case["model"].as_str().unwrap(), case["max_output_default"].as_u64().unwrap());
-        match dialect(provider.dialect).encode_request(&request, model, provider, most) {
+        // To the provider's own dialect, unless the case names another that it speaks too.
+        let to = case["to"].as_str().map_or(provider.dialect, |name| dialect_of_api(name).unwrap());
+        match dialect(to).encode_request(&request, model, provider, most) {
             Ok(encoded) => {
                 json!({"body": serde_json::from_slice::<Value>(&encoded.body).unwrap(), "notes": encoded.notes})
             }
@@ -81,10 +83,9 @@ fn answers() {
         let body = Bytes::from(case["body"].as_str().unwrap().to_owned());
         let stream = case["stream"].as_bool().unwrap();
         let (id, codec) = (from(case), dialect(from(case)));
-        let other = dialect(match id {
-            DialectId::OpenAiChat => DialectId::AnthropicMessages,
-            DialectId::AnthropicMessages => DialectId::OpenAiChat,
-        });
+        // To the dialect the case names, else to the one that most others are asked to translate to.
+        let usual = if id == DialectId::OpenAiChat { DialectId::AnthropicMessages } else { DialectId::OpenAiChat };
+        let other = dialect(case["to"].as_str().map_or(usual, |name| dialect_of_api(name).unwrap()));
         let mut tap = codec.tap(stream, 200);
         let content = tap.see(&body);
         let tapped = tap.finish();

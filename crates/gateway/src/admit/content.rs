@@ -95,7 +95,7 @@ fn user_of_metadata(value: &[u8]) -> Option<String> {
 impl Content {
     /// Whether the AI gateway can work with this body. A proxied body is the provider's to judge.
     pub(super) fn check(&self, route: &Route, body: &[u8]) -> Result<(), ApiError> {
-        if !matches!(route.way, Way::Gateway(_)) {
+        if !matches!(route.way, Way::Gateway(..)) {
             return Ok(());
         }
         if self.is_form && self.model.is_none() {

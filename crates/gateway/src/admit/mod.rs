@@ -171,7 +171,10 @@ impl Door {
                 return Err(error);
             }
         };
-        let content = content::look(&read, &head.headers, route.as_ref().ok());
+        let mut content = content::look(&read, &head.headers, route.as_ref().ok());
+        if let Some((model, stream)) = route.as_ref().ok().and_then(|route| route.in_path.clone()) {
+            (content.model, content.stream) = (Some(model), stream);
+        }
         keep(&mut asked.record, &content, &read, if omit_request { None } else { self.keep_body });
         trip.asked(asked.record);
 
@@ -186,6 +189,7 @@ impl Door {
             method: head.method.clone(),
             headers: std::mem::take(&mut head.headers),
             body: read,
+            model: content.model,
             model_span: content.model_span,
             stream: content.stream,
             omit_response: omit_response || self.keep_body.is_none(),

@@ -15,6 +15,8 @@ pub(super) struct Route {
     pub(super) way: Way,
     /// The API it calls, where that is understood.
     pub(super) api: Option<&'static Api>,
+    /// The model, and whether a stream is asked for, where the path says so and not the body.
+    pub(super) in_path: Option<(String, bool)>,
     /// The provider, where a proxy was named.
     pub(super) endpoint: Option<Arc<Endpoint>>,
 }
@@ -61,7 +63,10 @@ pub(super) fn route(head: &Parts, endpoints: &Endpoints) -> Result<Route, ApiErr
             let message = format!("{path} takes POST requests.");
             Err(ApiError::invalid("method_not_allowed", message).with_status(http::StatusCode::METHOD_NOT_ALLOWED))
         }
-        Some((api, usual)) => Ok(Route { way: Way::Gateway(usual), api: Some(api), endpoint: None }),
+        Some((api, usual)) => {
+            Ok(Route { way: Way::Gateway(usual, None), api: Some(api), in_path: None, endpoint: None })
+        }
+        None if Api::of_google(path).is_some() => Ok(google(path, head.uri.query())),
         None => {
             let message = format!(
                 "Nothing is served at {path}. Call /v1/chat/completions, /v1/messages or /v1/embeddings, or put a provider's name before its \
@@ -72,11 +77,73 @@ pub(super) fn route(head: &Parts, endpoints: &Endpoints) -> Result<Route, ApiErr
     }
 }
 
+/// One of Google's paths. A key in its query is a matter of headers by now, whosever it was.
+fn google(path: &str, query: Option<&str>) -> Route {
+    let found = Api::of_google(path);
+    let kept: Vec<&str> =
+        query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.starts_with("key=")).collect();
+    let query = (!kept.is_empty()).then(|| kept.join("&"));
+    Route {
+        way: Way::Gateway(found.map_or("", |(_, usual, _)| usual), query),
+        api: found.map(|(api, ..)| api),
+        in_path: in_path(path),
+        endpoint: None,
+    }
+}
+
+/// What one of Google's paths says of the call: clients write the model's name into it as it is, or escape its slashes.
+fn in_path(path: &str) -> Option<(String, bool)> {
+    let (_, usual, model) = Api::of_google(path)?;
+    let model = model.replace("%2F", "/").replace("%2f", "/").replace("%3A", ":").replace("%3a", ":");
+    Some((model, usual.ends_with(":streamGenerateContent")))
+}
+
 fn proxy(endpoint: &Arc<Endpoint>, path_and_query: &str) -> Route {
     let path = path_and_query.split('?').next().unwrap_or_default();
     Route {
         way: Way::Proxy(path_and_query.to_owned()),
         api: endpoint.provider.api_of(path),
+        in_path: in_path(path),
         endpoint: Some(endpoint.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use http::Request;
+
+    use super::*;
+
+    fn to(path: &str) -> Result<Route, ApiError> {
+        let (head, ()) = Request::post(path).body(()).unwrap().into_parts();
+        route(&head, &Endpoints::new(&BTreeMap::new(), &|_| None))
+    }
+
+    #[test]
+    fn paths_are_named_on_proxies_and_on_the_gateway() {
+        for (path, api) in [
+            ("/v1/embeddings", "openai.embeddings"),
+            ("/responses", "openai.responses"),
+            ("/openai/v1/moderations", "openai.moderations"),
+            ("/writer/v1/chat", "openai.chat"),
+            ("/anthropic/v1/messages/count_tokens", "anthropic.count_tokens"),
+            ("/openai/v1/files", "other"),
+        ] {
+            assert_eq!(to(path).unwrap().api(), api, "{path}");
+        }
+        assert_eq!(to("/v1/unheard-of").err().unwrap().code(), "unknown_path");
+    }
+
+    #[test]
+    fn googles_paths_name_the_model_with_its_slashes_and_say_whether_to_stream() {
+        let route = to("/v1beta/models/openai/gpt-4o-mini:streamGenerateContent?alt=sse&key=k").unwrap();
+        assert_eq!(route.in_path, Some(("openai/gpt-4o-mini".to_owned(), true)));
+        let usual = "/v1beta/models/{model}:streamGenerateContent";
+        assert_eq!(route.way, Way::Gateway(usual, Some("alt=sse".to_owned())));
+        let route = to("/gemini/v1beta/models/publishers%2Fgoogle%2Fm:generateContent").unwrap();
+        assert_eq!(route.in_path, Some(("publishers/google/m".to_owned(), false)));
+        assert_eq!(route.api(), "gemini.generateContent");
     }
 }

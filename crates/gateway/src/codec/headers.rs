@@ -6,6 +6,8 @@ use http::header::{
 };
 use http::{HeaderName, HeaderValue};
 
+use tachograph_providers::DialectId;
+
 use crate::admit::PROVIDER_KEY_HEADERS;
 use crate::call::{Call, Way};
 use crate::endpoint::Endpoint;
@@ -36,6 +38,9 @@ pub(super) fn onward(call: &Call, endpoint: &Endpoint) -> HeaderMap {
     drop_hop_by_hop(&mut headers);
     headers.remove(HOST);
     headers.remove(CONTENT_LENGTH);
+    if let Some(key) = key_in_query(call, endpoint) {
+        headers.insert(endpoint.key_header(), key);
+    }
     authorize(&mut headers, call, endpoint);
     finish(headers, endpoint)
 }
@@ -61,6 +66,18 @@ pub(super) fn back(headers: &mut HeaderMap, altered: bool) {
     }
 }
 
+/// The caller's own key for Google, which Google's clients may write into the query.
+fn key_in_query(call: &Call, endpoint: &Endpoint) -> Option<HeaderValue> {
+    let Way::Proxy(path_and_query) = &call.way else { return None };
+    if endpoint.provider.dialect != DialectId::GeminiGenerateContent {
+        return None;
+    }
+    let (_, query) = path_and_query.split_once('?')?;
+    let mut key = HeaderValue::try_from(query.split('&').find_map(|pair| pair.strip_prefix("key="))?).ok()?;
+    key.set_sensitive(true);
+    Some(key)
+}
+
 fn finish(mut headers: HeaderMap, endpoint: &Endpoint) -> HeaderMap {
     // What is compressed cannot be metered as it passes.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -81,7 +98,7 @@ fn authorize(headers: &mut HeaderMap, call: &Call, endpoint: &Endpoint) {
     let place = endpoint.key_header();
     let callers_own = match call.way {
         Way::Proxy(_) => PROVIDER_KEY_HEADERS.iter().any(|name| headers.contains_key(name)),
-        Way::Gateway(_) => headers.contains_key(&place) && endpoint.is_home_of(call.api),
+        Way::Gateway(..) => headers.contains_key(&place) && endpoint.is_home_of(call.api),
     };
     if callers_own {
         return;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use tachograph_providers::{Api, DialectId, HideUsage, Note, StreamUsage, ask_for_usage, dialect, json};
+use tachograph_providers::{Api, DialectId, HideUsage, Note, Provider, StreamUsage, ask_for_usage, dialect, json};
 use tachograph_reply::{ApiError, ErrorKind};
 
 use super::headers;
@@ -27,12 +27,23 @@ pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamReque
     let endpoint = &candidate.endpoint;
     let provider = &endpoint.provider;
     let (uri, across) = match &call.way {
-        Way::Proxy(path_and_query) => (endpoint.proxied_uri(path_and_query)?, None),
-        Way::Gateway(usual) => {
+        Way::Proxy(path_and_query) => (endpoint.proxied_uri(&keyless(path_and_query, provider))?, None),
+        Way::Gateway(usual, query) => {
             let api = call.api.unwrap_or(Api::of_dialect(provider.dialect));
+            let model = candidate.model.as_deref().or(call.model.as_deref()).unwrap_or_default();
             match (provider.path_of(api, usual), api.dialect()) {
-                (Some(path), _) => (endpoint.own_uri(path)?, None),
-                (None, Some(dialect)) => (endpoint.own_uri(&provider.chat_path)?, Some(dialect)),
+                (Some(path), _) => {
+                    let query = query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+                    (endpoint.own_uri(&format!("{}{query}", path.replace("{model}", model)))?, None)
+                }
+                (None, Some(dialect)) => {
+                    if dialect == DialectId::GeminiGenerateContent && call.stream && !asks_for_events(query.as_deref())
+                    {
+                        let message = "Streams of other providers come as events only; add alt=sse to the query.";
+                        return Err(ApiError::invalid("unsupported_stream", message).with_param("alt"));
+                    }
+                    (endpoint.own_uri(&chat_path(provider, model, call.stream))?, Some(dialect))
+                }
                 (None, None) => return Err(no_such_api(api, endpoint)),
             }
         }
@@ -53,6 +64,30 @@ pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamReque
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
     Ok((UpstreamRequest { endpoint: endpoint.clone(), id: call.trip.id(), request }, plan))
+}
+
+/// The provider's chat path for a model. Google's says there whether to stream.
+fn chat_path(provider: &Provider, model: &str, stream: bool) -> String {
+    let path = provider.chat_path.replace("{model}", model);
+    match path.strip_suffix(":generateContent") {
+        Some(path) if stream => format!("{path}:streamGenerateContent?alt=sse"),
+        _ => path,
+    }
+}
+
+fn asks_for_events(query: Option<&str>) -> bool {
+    query.into_iter().flat_map(|query| query.split('&')).any(|pair| pair == "alt=sse")
+}
+
+/// A proxied path without a key of Google's in its query: it goes in a header, for URLs are logged on their way.
+fn keyless(path_and_query: &str, provider: &Provider) -> String {
+    match path_and_query.split_once('?') {
+        Some((path, query)) if provider.dialect == DialectId::GeminiGenerateContent => {
+            let kept: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("key=")).collect();
+            if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+        }
+        _ => path_and_query.to_owned(),
+    }
 }
 
 fn no_such_api(api: &Api, endpoint: &Endpoint) -> ApiError {
@@ -88,7 +123,10 @@ fn ask(call: &Call, candidate: &Candidate, body: Bytes) -> (Bytes, Option<HideUs
 fn translate(call: &Call, candidate: &Candidate, to_caller: DialectId) -> Result<(Bytes, Plan), ApiError> {
     let provider = &candidate.endpoint.provider;
     let mut request = dialect(to_caller).decode_request(&call.body)?;
-    let asked_for = request.model.take().unwrap_or_default();
+    let asked_for = request.model.take().or_else(|| call.model.clone()).unwrap_or_default();
+    if to_caller == DialectId::GeminiGenerateContent {
+        request.stream = call.stream.then_some(true);
+    }
     // OpenAI's clients are told usage only if they ask, Anthropic's always.
     let include_usage = request.include_usage.unwrap_or(to_caller != DialectId::OpenAiChat);
     if call.stream && provider.quirks.stream_usage == StreamUsage::Inject {
@@ -102,4 +140,30 @@ fn translate(call: &Call, candidate: &Candidate, to_caller: DialectId) -> Result
     let plan =
         Plan::Across { from: provider.dialect, to: to_caller, include_usage, model: asked_for, notes: encoded.notes };
     Ok((encoded.body, plan))
+}
+
+#[cfg(test)]
+mod tests {
+    use tachograph_providers::Registry;
+
+    use super::*;
+
+    #[test]
+    fn googles_path_says_the_model_and_whether_to_stream() {
+        let gemini = Registry::builtin().get("gemini").unwrap();
+        assert_eq!(chat_path(gemini, "gemini-2.5-pro", false), "/v1beta/models/gemini-2.5-pro:generateContent");
+        assert_eq!(chat_path(gemini, "m", true), "/v1beta/models/m:streamGenerateContent?alt=sse");
+        let openai = Registry::builtin().get("openai").unwrap();
+        assert_eq!(chat_path(openai, "m", true), "/chat/completions");
+        assert!(asks_for_events(Some("a=b&alt=sse")) && !asks_for_events(Some("alt=json")) && !asks_for_events(None));
+    }
+
+    #[test]
+    fn keys_of_google_leave_the_url_and_others_queries_stay() {
+        let provider = |name: &str| Registry::builtin().get(name).unwrap().clone();
+        let gemini = provider("gemini");
+        assert_eq!(keyless("/v1beta/models/m:x?key=AIza&alt=sse", &gemini), "/v1beta/models/m:x?alt=sse");
+        assert_eq!(keyless("/v1beta/models?key=AIza", &gemini), "/v1beta/models");
+        assert_eq!(keyless("/v1/files?key=1", &provider("openai")), "/v1/files?key=1");
+    }
 }

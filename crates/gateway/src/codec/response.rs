@@ -38,7 +38,7 @@ pub(super) async fn read(
         omit_body: call.omit_response,
         ..Served::default()
     };
-    if matches!(call.way, Way::Gateway(_)) {
+    if matches!(call.way, Way::Gateway(..)) {
         name_who_served(&mut head.headers, candidate);
     }
     match plan {

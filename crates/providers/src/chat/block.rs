@@ -138,6 +138,8 @@ pub enum ThinkingField {
     ReasoningDetails,
     /// `thinking_blocks`: Anthropic's blocks, passed through OpenAI's format with their signatures.
     ThinkingBlocks,
+    /// An item of its own (OpenAI Responses).
+    Item,
 }
 
 /// Reasoning. Anthropic demands it back unchanged, signature and all, when tool results follow.
@@ -145,7 +147,7 @@ pub enum ThinkingField {
 pub struct Thinking {
     /// The readable reasoning; may be empty beside a signature.
     pub text: String,
-    /// The provider's proof that it is its own.
+    /// The provider's proof that it is its own; marked with its dialect, if it is not Anthropic's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
     /// Reasoning that only the provider can read, instead of text.

@@ -61,6 +61,9 @@ pub struct ChatRequest {
     /// Other fields of its dialect.
     #[serde(skip_serializing_if = "Rest::is_empty")]
     pub rest: Rest,
+    /// Fields as its dialect had them, where they are also read into the fields above; for going back only.
+    #[serde(skip)]
+    pub native: Rest,
     /// The name `max_tokens` went by.
     #[serde(skip)]
     pub max_tokens_name: MaxTokensName,
@@ -92,8 +95,50 @@ impl ChatRequest {
             thinking: None,
             effort: None,
             rest: Rest::new(),
+            native: Rest::new(),
             max_tokens_name: MaxTokensName::default(),
             stop_is_text: false,
+        }
+    }
+}
+
+impl ChatRequest {
+    /// The messages for a target of another dialect: neighbouring ones of the model made one, for some dialects give every
+    /// call a message of its own; and every call and its result with an id, for some have only names.
+    #[must_use]
+    pub fn turns(&self) -> Vec<Message> {
+        let mut turns: Vec<Message> = Vec::with_capacity(self.messages.len());
+        for message in &self.messages {
+            match turns.last_mut() {
+                Some(last) if last.role == Role::Assistant && message.role == Role::Assistant => {
+                    last.content.blocks.extend(message.content.blocks.iter().cloned());
+                    last.content.form = Form::Parts;
+                }
+                _ => turns.push(message.clone()),
+            }
+        }
+        name_calls(&mut turns);
+        turns
+    }
+}
+
+/// Gives calls without an id one, and results without one that of the first open call of their name, else of the first.
+fn name_calls(turns: &mut [Message]) {
+    let mut open: Vec<(String, String)> = Vec::new();
+    let mut made = 0;
+    for block in turns.iter_mut().flat_map(|message| &mut message.content.blocks) {
+        match block {
+            Block::ToolCall(call) if call.id.is_empty() => {
+                made += 1;
+                call.id = format!("call_{made}");
+                open.push((call.id.clone(), call.name.clone()));
+            }
+            Block::ToolResult(result) if result.id.is_empty() && !open.is_empty() => {
+                let name = result.rest.get("name").and_then(Value::as_str);
+                let at = open.iter().position(|(_, held)| Some(held.as_str()) == name).unwrap_or(0);
+                result.id = open.remove(at).0;
+            }
+            _ => {}
         }
     }
 }

@@ -172,6 +172,8 @@ fn write_media(media: &Media, native: bool) -> Option<Value> {
     }
     if native {
         fields.extend(media.rest.clone());
+    } else if let (MediaKind::Image, Some(detail)) = (media.kind, media.rest.get("detail")) {
+        fields.insert("detail".to_owned(), detail.clone());
     }
     let mut part = Map::new();
     part.insert("type".to_owned(), Value::from(kind));

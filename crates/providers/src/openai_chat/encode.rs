@@ -1,5 +1,7 @@
 //! Requests, written.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -24,7 +26,8 @@ pub(super) fn request(request: &ChatRequest, model: &str, provider: &Provider) -
     if let Some(system) = &request.system {
         writer.system(system);
     }
-    for message in &request.messages {
+    let turns = if writer.ledger.is_native() { Cow::from(&request.messages) } else { Cow::from(request.turns()) };
+    for message in turns.iter() {
         writer.message(message)?;
     }
     let mut body = Fields::new();
@@ -175,13 +178,20 @@ impl Writer<'_> {
     }
 
     fn message(&mut self, message: &Message) -> Result<(), ApiError> {
+        let blocks = &message.content.blocks;
+        if !self.ledger.is_native() && !blocks.is_empty() && blocks.iter().all(|b| matches!(b, Block::Opaque(_))) {
+            self.ledger.note("messages.content");
+            return Ok(());
+        }
         let role = match message.role {
             Role::System => "system",
             Role::Developer if self.provider.quirks.developer_role => "developer",
             Role::Developer => "system",
             Role::User => "user",
             Role::Assistant => return self.assistant(message),
-            Role::Tool => "tool",
+            Role::Tool if self.ledger.is_native() => "tool",
+            // What stands beside a result of a tool is said by whoever ran it.
+            Role::Tool => "user",
         };
         let is_result = |block: &&Block| matches!(block, Block::ToolResult(_));
         // All results come before anything else is said: OpenAI wants every call answered first.

@@ -20,6 +20,8 @@ use crate::chat::{ChatRequest, ChatResponse};
 use crate::tap::DialectTap;
 use crate::{Answering, Dialect, DialectId, Encoded, Provider, StreamReader, StreamWriter};
 
+pub(crate) use response::{call_id, openai_tier};
+
 /// The dialect.
 #[derive(Debug)]
 pub(crate) struct OpenAiChat;

@@ -86,7 +86,7 @@ pub(super) fn encode(response: &ChatResponse, to: &Answering) -> Bytes {
 }
 
 /// Anthropic's word for the usual tier in OpenAI's.
-pub(super) fn openai_tier(tier: &str) -> &str {
+pub(crate) fn openai_tier(tier: &str) -> &str {
     if tier == "standard" { "default" } else { tier }
 }
 

@@ -66,6 +66,10 @@ const fn anthropic(name: &'static str, ends: &'static [&'static str], plain: Pla
     Api { name, ends, family: DialectId::AnthropicMessages, kind: Kind::Plain(plain) }
 }
 
+const fn google(name: &'static str, ends: &'static [&'static str], plain: Plain) -> Api {
+    Api { name, ends, family: DialectId::GeminiGenerateContent, kind: Kind::Plain(plain) }
+}
+
 /// The table.
 pub(crate) static PLAIN_APIS: &[Api] = &[
     openai(
@@ -140,6 +144,27 @@ pub(crate) static PLAIN_APIS: &[Api] = &[
             said: &["completion"],
             ..NOTHING
         },
+    ),
+    google(
+        "gemini.countTokens",
+        &[":countTokens"],
+        Plain {
+            shape: ApiShape::GeminiGenerateContent,
+            usage: &[""],
+            only_counts: true,
+            asked: &["contents"],
+            ..NOTHING
+        },
+    ),
+    google(
+        "gemini.embedContent",
+        &[":embedContent"],
+        Plain { shape: ApiShape::GeminiGenerateContent, usage: &["usageMetadata"], asked: &["content"], ..NOTHING },
+    ),
+    google(
+        "gemini.batchEmbedContents",
+        &[":batchEmbedContents"],
+        Plain { shape: ApiShape::GeminiGenerateContent, usage: &["usageMetadata"], asked: &["requests"], ..NOTHING },
     ),
 ];
 

@@ -225,9 +225,12 @@ static ROWS: &[Row] = &[
     Row {
         shape: ApiShape::GeminiGenerateContent,
         apis: &["gemini.generateContent", "generate_content"],
-        input: &["promptTokenCount"],
+        // Counting alone gives a total of what it was given.
+        input: &["promptTokenCount", "totalTokens"],
         output: &["candidatesTokenCount"],
         cache_read: &["cachedContentTokenCount"],
+        // Google has none; translated answers say it so.
+        cache_write: &["cacheWriteTokenCount"],
         reasoning: &["thoughtsTokenCount"],
         tool: &["toolUsePromptTokenCount"],
         input_of: &[

@@ -34,6 +34,35 @@ pub(crate) fn openai_usage(usage: &Usage) -> Value {
     body
 }
 
+/// The counts of OpenAI's responses: the chat API's under other names.
+pub(crate) fn responses_usage(usage: &Usage) -> Value {
+    let chat = openai_usage(usage);
+    json!({
+        "input_tokens": chat["prompt_tokens"],
+        "input_tokens_details": chat["prompt_tokens_details"],
+        "output_tokens": chat["completion_tokens"],
+        "output_tokens_details": chat["completion_tokens_details"],
+        "total_tokens": chat["total_tokens"],
+    })
+}
+
+/// Google's counts: thinking beside the visible answer, what tools brought in beside the prompt. Cache writes, for which it
+/// has no field, go by a name of ours.
+pub(crate) fn gemini_usage(usage: &Usage) -> Value {
+    let tool = usage.sum(|leaf| leaf.kind == Kind::Tool);
+    let thoughts = usage.reasoning_total();
+    let mut body = json!({
+        "promptTokenCount": usage.input_total() - tool,
+        "candidatesTokenCount": usage.output_total() - thoughts,
+        "totalTokenCount": usage.input_total().saturating_add(usage.output_total()),
+    });
+    put(&mut body, "thoughtsTokenCount", thoughts);
+    put(&mut body, "toolUsePromptTokenCount", tool);
+    put(&mut body, "cachedContentTokenCount", usage.cache_read_total());
+    put(&mut body, "cacheWriteTokenCount", usage.cache_write_total());
+    body
+}
+
 /// Anthropic's exclusive counts.
 pub(crate) fn anthropic_usage(usage: &Usage) -> Value {
     let write = |ttl| usage.sum(|leaf| leaf.kind == Kind::CacheWrite(ttl));

@@ -12,6 +12,7 @@ use super::super::content::{input, write_block};
 use crate::ApiError;
 use crate::chat::{Block, ChatRequest, Media, MediaKind, MediaSource, Message, Role, Thinking, ToolCall, ToolResult};
 use crate::loss::Ledger;
+use crate::seal;
 
 /// The turns of a request.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ pub(super) fn write(request: &ChatRequest, ledger: &mut Ledger) -> Result<Turns,
     for block in request.system.iter().flat_map(|system| &system.blocks) {
         writer.system(block);
     }
-    for (at, message) in request.messages.iter().enumerate() {
+    for (at, message) in request.turns().iter().enumerate() {
         writer.message(at, message)?;
     }
     let mut turns = writer.turns;
@@ -59,7 +60,12 @@ impl Writer<'_> {
         if message.rest.get("name").is_some_and(|name| !name.is_null()) {
             self.ledger.note("messages.name");
         }
-        let blocks = &message.content.blocks;
+        let foreign = |block: &Block| matches!(block, Block::Opaque(_)) && self.ledger.drops("messages.content");
+        let kept: Vec<Block> = message.content.blocks.iter().filter(|block| !foreign(block)).cloned().collect();
+        if kept.len() < message.content.blocks.len() {
+            self.ledger.note("messages.content");
+        }
+        let blocks = &kept[..];
         match message.role {
             Role::System | Role::Developer if self.turns.turns.is_empty() => {
                 blocks.iter().for_each(|block| self.system(block));
@@ -149,8 +155,9 @@ impl Writer<'_> {
         for block in blocks {
             let Block::Thinking(thinking) = block else { continue };
             let Thinking { signature, redacted, .. } = thinking;
-            // Only Anthropic's own can go back; others' reasoning has no proof.
-            if signature.as_deref().is_some_and(|signature| !signature.is_empty()) || redacted.is_some() {
+            // Only Anthropic's own can go back; others' reasoning has no proof, or one that it refuses.
+            let is_own = |proof: &&str| !proof.is_empty() && !seal::is_marked(proof);
+            if signature.as_deref().or(redacted.as_deref()).filter(is_own).is_some() {
                 self.push("assistant", write_block(block, false).unwrap_or_default());
             } else {
                 self.ledger.note("messages.reasoning");
