@@ -24,6 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::front::Front;
+use crate::quote;
 
 /// Streams under way get so long to finish after a signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -44,9 +45,11 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let gateway = gateway(&config, keys.clone(), endpoints.clone(), prices.clone(), logger.intake())?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
+    let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
     let price_health = PriceHealth { prices, faults: watch.faults() };
     let gauges = logger.intake().gauges().clone();
-    let console = console(store.clone(), keys.clone(), login.clone(), gauges, price_health, closing.clone());
+    let console =
+        console(store.clone(), keys.clone(), login.clone(), gauges, price_health, closing.clone()).merge(quotes);
 
     let mut background = JoinSet::new();
     background.spawn(reload_keys(keys, store.clone()));
