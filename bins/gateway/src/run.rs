@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body;
 use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens};
-use tachograph_gateway::commands::{self, CommandError, KeysCommand};
+use tachograph_gateway::commands::{self, CommandError, KeysCommand, RepriceCommand, WhatIfCommand};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
     Door, Endpoints, Gateway, KeyRing, PriceWatch, Priced, Upstream, serve as serve_connections, stack,
@@ -109,6 +109,20 @@ pub(crate) async fn migrate(config: Config) -> Result<(), CommandError> {
 pub(crate) async fn keys(config: Config, command: KeysCommand) -> Result<(), CommandError> {
     let store = open(&config).await?;
     commands::keys(command, &*store, &mut io::stdout()).await?;
+    store.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn reprice(config: Config, command: RepriceCommand) -> Result<(), CommandError> {
+    let store = open(&config).await?;
+    commands::reprice(&command, &*prices(&config)?, &*store, &mut io::stdout()).await?;
+    store.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn what_if(config: Config, command: WhatIfCommand) -> Result<(), CommandError> {
+    let store = open(&config).await?;
+    commands::what_if(&command, &*prices(&config)?, &*store, &mut io::stdout()).await?;
     store.close().await?;
     Ok(())
 }

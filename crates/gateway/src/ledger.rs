@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tachograph_pricing::{Catalog, PriceBook, PriceContext};
 use tachograph_providers::Api;
 use tachograph_record::{CostState, LogRecord, UsageReading};
+use tachograph_store::Row;
 use tachograph_telemetry::RecordSink;
 
 use crate::estimate;
@@ -44,6 +45,16 @@ impl<S: RecordSink> RecordSink for Priced<S> {
         }
         self.inner.accept(record);
     }
+}
+
+/// What a recorded call costs at these prices, as of its own time; `None` where its usage or its provider is not known.
+pub(crate) fn cost_of(row: &Row, catalog: &Catalog) -> Option<CostState> {
+    let (provider, usage) = (row.provider.as_deref()?, row.usage.clone()?);
+    let context =
+        PriceContext { service_tier: row.service_tier.as_deref(), ..PriceContext::at(row.timing.received_at) };
+    let of_provider = row.attempts.last().and_then(|attempt| attempt.model.as_deref());
+    let names = [row.model.as_deref(), of_provider, row.requested_model.as_deref()].into_iter().flatten();
+    Some(first_known(catalog, provider, names, &UsageReading::Known(usage), &context))
 }
 
 /// The cost under the first of a model's names that the book knows.
