@@ -136,6 +136,8 @@ fn differs(new: &CostState, old: &CostState) -> bool {
         (CostState::Priced(new), CostState::Priced(old)) => {
             (new.total, &new.lines, &new.provider, &new.model) != (old.total, &old.lines, &old.provider, &old.model)
         }
+        // What was known stays known: a model that left the book was no less dear when it served.
+        (_, CostState::Priced(_)) => false,
         (new, old) => new != old,
     }
 }
