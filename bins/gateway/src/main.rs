@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tachograph_gateway::commands::{
-    self, CommandError, KeysCommand, Period, PricingCommand, RepriceCommand, WhatIfCommand,
+    self, CommandError, KeysCommand, Period, PricingCommand, ReconcileCommand, RepriceCommand, WhatIfCommand,
 };
 use tachograph_gateway::config::{Sources, load};
 use tracing_subscriber::EnvFilter;
@@ -77,6 +77,14 @@ enum Command {
         only: Option<String>,
         #[command(flatten)]
         period: Span,
+    },
+    /// Compare a provider's bill with what was recorded, per day, model and dimension
+    Reconcile {
+        /// Whose bill: openai (the cost export) or anthropic (the cost export)
+        #[arg(long)]
+        provider: String,
+        /// The export, a CSV file
+        file: PathBuf,
     },
     /// Fill the store with a believable day of traffic through the real path
     Demo {
@@ -183,6 +191,12 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
         Command::WhatIf { model, provider, only, period } => {
             let command = WhatIfCommand { period: period.period()?, model, provider, only };
             in_runtime(run::what_if(config()?, command))
+        }
+        Command::Reconcile { provider, file } => {
+            let export = std::fs::read_to_string(&file).map_err(|error| {
+                CommandError::Io(io::Error::new(error.kind(), format!("{}: {error}", file.display())))
+            })?;
+            in_runtime(run::reconcile(config()?, ReconcileCommand { provider, export }))
         }
         Command::Demo { requests, seed } => in_runtime(run::demo(config()?, requests, seed)),
         Command::Migrate => in_runtime(run::migrate(config()?)),

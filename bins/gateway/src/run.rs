@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body;
 use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens};
-use tachograph_gateway::commands::{self, CommandError, KeysCommand, RepriceCommand, WhatIfCommand};
+use tachograph_gateway::commands::{self, CommandError, KeysCommand, ReconcileCommand, RepriceCommand, WhatIfCommand};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
     Door, Endpoints, Gateway, KeyRing, PriceWatch, Priced, Upstream, serve as serve_connections, stack,
@@ -116,6 +116,13 @@ pub(crate) async fn keys(config: Config, command: KeysCommand) -> Result<(), Com
 pub(crate) async fn reprice(config: Config, command: RepriceCommand) -> Result<(), CommandError> {
     let store = open(&config).await?;
     commands::reprice(&command, &*prices(&config)?, &*store, &mut io::stdout()).await?;
+    store.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn reconcile(config: Config, command: ReconcileCommand) -> Result<(), CommandError> {
+    let store = open(&config).await?;
+    commands::reconcile(&command, &*prices(&config)?, &*store, &mut io::stdout()).await?;
     store.close().await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ mod history;
 mod keys;
 mod price;
 mod pricing;
+mod reconcile;
 mod reprice;
 mod what_if;
 
@@ -16,6 +17,7 @@ pub use history::Period;
 pub use keys::{KeysCommand, first_key, keys};
 pub use price::price;
 pub use pricing::{PricingCommand, pricing};
+pub use reconcile::{Bill, ReconcileCommand, reconcile};
 pub use reprice::{RepriceCommand, reprice};
 pub use what_if::{WhatIfCommand, what_if};
 

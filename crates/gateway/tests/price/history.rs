@@ -1,9 +1,11 @@
-//! `gateway reprice` and `gateway what-if`, over a store of known rows.
+//! `gateway reprice`, `gateway what-if` and `gateway reconcile`, over a store of known rows.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tachograph_gateway::commands::{Period, RepriceCommand, WhatIfCommand, reprice, what_if};
+use tachograph_gateway::commands::{
+    Period, ReconcileCommand, RepriceCommand, WhatIfCommand, reconcile, reprice, what_if,
+};
 use tachograph_pricing::{PriceBook, PriceContext};
 use tachograph_record::{
     Asked, Attribution, Body, Cost, CostState, Leaf, LogRecord, Money, OrgId, Outcome, Parameters, Reading, RecordId,
@@ -152,4 +154,49 @@ async fn traffic_is_priced_on_another_model_without_a_call() {
     let told = run("m", Some("cheap")).await.unwrap();
     assert_eq!(told, "1 rows: 3 USD as recorded, 12 USD on acme m\n");
     assert_eq!(run("no-such-model", None).await.unwrap_err().exit_code(), 64);
+}
+
+/// A recorded call of OpenAI on 2026-11-20: a million tokens each way at the built-in book's prices.
+fn openai(model: &str) -> LogRecord {
+    let prices = PriceBook::embedded();
+    let record = LogRecord { provider: Some("openai".into()), ..call(0, model, CostState::NoUsage) };
+    let context = PriceContext::at(record.timing.received_at);
+    LogRecord { cost: prices.current().cost("openai", model, &record.reading.usage, &context), ..record }
+}
+
+#[tokio::test]
+async fn a_bill_is_compared_by_day_model_and_dimension() {
+    let store = store_of(&[openai("gpt-4o-mini"), openai("gpt-4o-mini"), openai("gpt-4o")]).await;
+    let run = async |provider: &str, export: &str| {
+        let command = ReconcileCommand { provider: provider.to_owned(), export: export.to_owned() };
+        let mut out = Vec::new();
+        reconcile(&command, &PriceBook::embedded(), &*store, &mut out).await.unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    // 0.15 and 0.60 for a million tokens of the smaller model, 2.5 and 10 of the larger.
+    let export = "start_time,amount_value,quantity,line_item\n\
+                  1795132800,3e-1,2000000,\"gpt-4o-mini, input\"\n\
+                  1795132800,1.204,2000000,\"gpt-4o-mini, output\"\n\
+                  1795132800,3.5,1000000,\"gpt-4o, input\"\n\
+                  1795132800,20,2000000,\"gpt-4o, output\"\n\
+                  1795132800,7,1,\"gpt-99-none, input\"\n\
+                  1795132800,,,\n";
+    let told = run("openai", export).await;
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "2026-11-20 gpt-4o input: billed 3.5, recorded 2.5 USD: wrong price",
+            "2026-11-20 gpt-4o output: billed 20, recorded 10 USD: missing rows",
+            "2026-11-20 gpt-4o-mini output: billed 1.204, recorded 1.2 USD: rounding",
+            "2026-11-20 gpt-99-none input: billed 7, recorded 0 USD: unknown model",
+            "1 lines agree; billed 32.004 USD, recorded 14 USD",
+        ]
+    );
+    let export = "usage_date_utc,model,token_type,cost_usd\n2026-11-20,Claude Haiku 4.5,output,0.42\n";
+    let told = run("anthropic", export).await;
+    assert!(
+        told.starts_with("2026-11-20 claude-haiku-4-5 output: billed 0.42, recorded 0 USD: missing rows\n"),
+        "{told}"
+    );
 }
