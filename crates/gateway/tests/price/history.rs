@@ -18,7 +18,7 @@ const ACME: &str = "[provider]\nid = \"acme\"\n[[model]]\nid = \"m\"\n[[model.pr
                     [[model]]\nid = \"cheap\"\n[[model.price]]\ninput = \"1\"\noutput = \"2\"\n";
 
 fn book(name: &str, text: &str) -> PriceBook {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("acme.toml"), text).unwrap();
     PriceBook::open(vec![folder]).unwrap()
