@@ -43,7 +43,7 @@ async fn answer(State(quoting): State<Quoting>, headers: HeaderMap, body: Bytes)
     let asked: QuoteRequest = match serde_json::from_slice(&body) {
         Ok(asked) => asked,
         Err(error) => {
-            let want = "want { \"request\": …, \"dialect\"?: \"openai.chat\" | \"anthropic.messages\", \"provider\"?, \"model\"? }";
+            let want = "want { \"request\": …, \"dialect\"?: \"openai.chat\", \"provider\"?, \"model\"? }";
             return refused(StatusCode::BAD_REQUEST, "invalid_request", &format!("{error}; {want}"));
         }
     };

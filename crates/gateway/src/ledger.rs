@@ -47,9 +47,10 @@ impl<S: RecordSink> RecordSink for Priced<S> {
     }
 }
 
-/// What a recorded call costs at these prices, as of its own time; `None` where its usage or its provider is not known.
+/// What a recorded call costs at these prices, as of its own time; `None` where its usage or its provider is not known,
+/// or where it is of an API that costs nothing.
 pub(crate) fn cost_of(row: &Row, catalog: &Catalog) -> Option<CostState> {
-    let (provider, usage) = (row.provider.as_deref()?, row.usage.clone()?);
+    let (provider, usage) = (row.provider.as_deref()?, row.usage.clone().filter(|_| !is_free(&row.api))?);
     let context =
         PriceContext { service_tier: row.service_tier.as_deref(), ..PriceContext::at(row.timing.received_at) };
     let of_provider = row.attempts.last().and_then(|attempt| attempt.model.as_deref());
