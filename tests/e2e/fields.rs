@@ -56,7 +56,9 @@ impl Figures {
     /// As a row holds them.
     fn of(row: &Value) -> Self {
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let usage = row["usage"].as_object().map(|usage| {
+        // Of a stream without usage the row says what we counted, and says that we did.
+        let reported = row["usage"].as_object().filter(|usage| usage["source"] != "estimated");
+        let usage = reported.map(|usage| {
             ["input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens"]
                 .map(|name| usage[name].as_u64().unwrap())
         });
@@ -64,7 +66,7 @@ impl Figures {
             model: text(&row["model"]),
             usage,
             invalid: row["cost"]["status"] == "invalid_usage",
-            reasoning: row["usage"]["reasoning_tokens"].as_u64(),
+            reasoning: reported.and_then(|usage| usage["reasoning_tokens"].as_u64()),
             finish_reason: text(&row["finish_reason"]),
             status: row["status"].as_u64().unwrap_or_default(),
             error_type: text(&row["error"]["kind"]),

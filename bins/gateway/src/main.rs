@@ -1,6 +1,7 @@
 //! The `gateway` program: arguments, logs, signals, exit codes. What it does is in the crates it composes.
 
 mod front;
+mod quote;
 mod run;
 
 use std::io::{self, Write};
@@ -8,7 +9,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tachograph_gateway::commands::{self, CommandError, KeysCommand, PricingCommand};
+use tachograph_gateway::commands::{
+    self, CommandError, KeysCommand, Period, PricingCommand, ReconcileCommand, RepriceCommand, WhatIfCommand,
+};
 use tachograph_gateway::config::{Sources, load};
 use tracing_subscriber::EnvFilter;
 
@@ -49,6 +52,39 @@ enum Command {
     Pricing {
         #[command(subcommand)]
         command: Pricing,
+    },
+    /// Price recorded traffic anew, as prices are known now, and tell what differs
+    Reprice {
+        #[command(flatten)]
+        period: Span,
+        /// Change the store too, with an audit entry; without it nothing is changed
+        #[arg(long)]
+        apply: bool,
+        /// Who does it, for the audit entry
+        #[arg(long, env = "USER", default_value = "unknown", value_name = "NAME")]
+        by: String,
+    },
+    /// Tell what recorded traffic would have cost on another model
+    WhatIf {
+        /// The model whose prices to take, with or without its provider before a slash
+        #[arg(long)]
+        model: String,
+        /// Its provider
+        #[arg(long)]
+        provider: Option<String>,
+        /// Only the traffic of this model
+        #[arg(long, value_name = "MODEL")]
+        only: Option<String>,
+        #[command(flatten)]
+        period: Span,
+    },
+    /// Compare a provider's bill with what was recorded, per day, model and dimension
+    Reconcile {
+        /// Whose bill: openai (the cost export) or anthropic (the cost export)
+        #[arg(long)]
+        provider: String,
+        /// The export, a CSV file
+        file: PathBuf,
     },
     /// Fill the store with a believable day of traffic through the real path
     Demo {
@@ -96,6 +132,23 @@ enum Pricing {
     },
 }
 
+/// A span of time.
+#[derive(clap::Args)]
+struct Span {
+    /// From this day (2026-11-01, UTC) or moment on; the whole past if absent
+    #[arg(long, value_name = "WHEN")]
+    from: Option<String>,
+    /// Until just before this day or moment; now if absent
+    #[arg(long, value_name = "WHEN")]
+    to: Option<String>,
+}
+
+impl Span {
+    fn period(&self) -> Result<Period, CommandError> {
+        Period::read(self.from.as_deref(), self.to.as_deref())
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -130,6 +183,20 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
                 Pricing::Diff { old, new, json } => PricingCommand::Diff { old, new, json },
             };
             commands::pricing(&config()?, &command, &mut out)
+        }
+        Command::Reprice { period, apply, by } => {
+            let command = RepriceCommand { period: period.period()?, apply, author: by };
+            in_runtime(run::reprice(config()?, command))
+        }
+        Command::WhatIf { model, provider, only, period } => {
+            let command = WhatIfCommand { period: period.period()?, model, provider, only };
+            in_runtime(run::what_if(config()?, command))
+        }
+        Command::Reconcile { provider, file } => {
+            let export = std::fs::read_to_string(&file).map_err(|error| {
+                CommandError::Io(io::Error::new(error.kind(), format!("{}: {error}", file.display())))
+            })?;
+            in_runtime(run::reconcile(config()?, ReconcileCommand { provider, export }))
         }
         Command::Demo { requests, seed } => in_runtime(run::demo(config()?, requests, seed)),
         Command::Migrate => in_runtime(run::migrate(config()?)),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body;
 use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens};
-use tachograph_gateway::commands::{self, CommandError, KeysCommand};
+use tachograph_gateway::commands::{self, CommandError, KeysCommand, ReconcileCommand, RepriceCommand, WhatIfCommand};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
     Door, Endpoints, Gateway, KeyRing, PriceWatch, Priced, Upstream, serve as serve_connections, stack,
@@ -24,6 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::front::Front;
+use crate::quote;
 
 /// Streams under way get so long to finish after a signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -44,9 +45,11 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let gateway = gateway(&config, keys.clone(), endpoints.clone(), prices.clone(), logger.intake())?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
+    let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
     let price_health = PriceHealth { prices, faults: watch.faults() };
     let gauges = logger.intake().gauges().clone();
-    let console = console(store.clone(), keys.clone(), login.clone(), gauges, price_health, closing.clone());
+    let console =
+        console(store.clone(), keys.clone(), login.clone(), gauges, price_health, closing.clone()).merge(quotes);
 
     let mut background = JoinSet::new();
     background.spawn(reload_keys(keys, store.clone()));
@@ -106,6 +109,27 @@ pub(crate) async fn migrate(config: Config) -> Result<(), CommandError> {
 pub(crate) async fn keys(config: Config, command: KeysCommand) -> Result<(), CommandError> {
     let store = open(&config).await?;
     commands::keys(command, &*store, &mut io::stdout()).await?;
+    store.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn reprice(config: Config, command: RepriceCommand) -> Result<(), CommandError> {
+    let store = open(&config).await?;
+    commands::reprice(&command, &*prices(&config)?, &*store, &mut io::stdout()).await?;
+    store.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn reconcile(config: Config, command: ReconcileCommand) -> Result<(), CommandError> {
+    let store = open(&config).await?;
+    commands::reconcile(&command, &*prices(&config)?, &*store, &mut io::stdout()).await?;
+    store.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn what_if(config: Config, command: WhatIfCommand) -> Result<(), CommandError> {
+    let store = open(&config).await?;
+    commands::what_if(&command, &*prices(&config)?, &*store, &mut io::stdout()).await?;
     store.close().await?;
     Ok(())
 }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use tachograph_pricing::{Catalog, PriceBook, PriceContext};
 use tachograph_providers::Api;
 use tachograph_record::{CostState, LogRecord, UsageReading};
+use tachograph_store::Row;
 use tachograph_telemetry::RecordSink;
 
-/// Prices each record as of its own time by the prices of its organisation, then hands it on.
+use crate::estimate;
+
+/// Estimates the usage of a call that was served and reported none, prices each record as of its own time by the prices of its organisation, then hands it on.
 #[derive(Clone)]
 pub struct Priced<S> {
     inner: S,
@@ -24,8 +27,11 @@ impl<S> Priced<S> {
 
 impl<S: RecordSink> RecordSink for Priced<S> {
     fn accept(&self, mut record: LogRecord) {
+        if let Some(usage) = estimate::usage(&record) {
+            record.reading.usage = UsageReading::Known(usage);
+        }
         // What only counts tokens uses none.
-        let free = Api::named(&record.asked.api).is_some_and(Api::only_counts);
+        let free = is_free(&record.asked.api);
         if let (Some(provider), false) = (&record.provider, free || record.reading.usage == UsageReading::Absent) {
             let context = PriceContext {
                 service_tier: record.reading.service_tier.as_deref(),
@@ -39,6 +45,17 @@ impl<S: RecordSink> RecordSink for Priced<S> {
         }
         self.inner.accept(record);
     }
+}
+
+/// What a recorded call costs at these prices, as of its own time; `None` where its usage or its provider is not known,
+/// or where it is of an API that costs nothing.
+pub(crate) fn cost_of(row: &Row, catalog: &Catalog) -> Option<CostState> {
+    let (provider, usage) = (row.provider.as_deref()?, row.usage.clone().filter(|_| !is_free(&row.api))?);
+    let context =
+        PriceContext { service_tier: row.service_tier.as_deref(), ..PriceContext::at(row.timing.received_at) };
+    let of_provider = row.attempts.last().and_then(|attempt| attempt.model.as_deref());
+    let names = [row.model.as_deref(), of_provider, row.requested_model.as_deref()].into_iter().flatten();
+    Some(first_known(catalog, provider, names, &UsageReading::Known(usage), &context))
 }
 
 /// The cost under the first of a model's names that the book knows.
@@ -57,6 +74,11 @@ fn first_known<'a>(
         }
     }
     cost
+}
+
+/// Whether calls of this API only count tokens, which no provider charges for.
+fn is_free(api: &str) -> bool {
+    Api::named(api).is_some_and(Api::only_counts)
 }
 
 #[cfg(test)]
@@ -116,6 +138,75 @@ mod tests {
             cost: CostState::NoUsage,
             response: Body::default(),
         }
+    }
+
+    fn priced(record: LogRecord) -> LogRecord {
+        let kept = Kept::default();
+        Priced::new(kept.clone(), Arc::new(PriceBook::embedded())).accept(record);
+        kept.0.lock().unwrap().remove(0)
+    }
+
+    /// A stream that the provider cut before it told its usage.
+    fn cut() -> LogRecord {
+        let body = r#"{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","content":"Hello world"}]}"#;
+        let event = |text: &str| {
+            format!(
+                "data: {{\"model\":\"gpt-4o-mini\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
+            )
+        };
+        let answer = event("Hello") + &event(" world");
+        let mut record = call(OrgId::HOME);
+        record.asked.stream = true;
+        record.asked.body = Body::capture(&Bytes::from_static(body.as_bytes()), 1 << 20);
+        record.outcome = Outcome::CutShort;
+        record.reading = Reading::default();
+        record.response = Body::capture(&answer.into(), 1 << 20);
+        record
+    }
+
+    #[test]
+    fn a_stream_that_ends_without_usage_is_estimated_and_says_so() {
+        let record = priced(cut());
+        let usage = record.reading.usage.known().unwrap();
+        assert_eq!((usage.input_total(), usage.output_total()), (9, 2), "two tokens each, and what stands around them");
+        assert_eq!(usage.source, tachograph_record::UsageSource::Estimated);
+        let CostState::Priced(cost) = &record.cost else { panic!("{:?}", record.cost) };
+        assert!(cost.estimated);
+        assert_eq!(cost.total.to_string(), "0.00000255");
+    }
+
+    #[test]
+    fn the_output_of_a_stream_that_broke_off_is_estimated_beside_the_input_it_told() {
+        let told = |output| UsageReading::Known(Usage::reported([(Leaf::CACHE_READ, 700), (Leaf::OUTPUT, output)]));
+        let with = |usage: UsageReading, ended: bool| {
+            let mut record = cut();
+            (record.reading.usage, record.reading.ended) = (usage, ended);
+            priced(record).reading.usage
+        };
+        let UsageReading::Known(usage) = with(told(1), false) else { panic!("no usage") };
+        assert_eq!((usage.cache_read_total(), usage.output_total()), (700, 2));
+        assert_eq!(usage.source, tachograph_record::UsageSource::Estimated);
+        assert_eq!(with(told(1), true), told(1), "a stream that ended has told all");
+        assert_eq!(with(told(9), false), told(9), "more than could be read of it");
+    }
+
+    #[test]
+    fn what_was_reported_refused_or_not_kept_is_not_estimated() {
+        let reported = priced(call(OrgId::HOME));
+        let CostState::Priced(cost) = &reported.cost else { panic!("{:?}", reported.cost) };
+        assert!(!cost.estimated);
+        let changed = |change: fn(&mut LogRecord)| {
+            let mut record = cut();
+            change(&mut record);
+            priced(record).reading.usage
+        };
+        assert_eq!(changed(|record| record.status = Some(500)), UsageReading::Absent);
+        assert_eq!(changed(|record| record.asked.stream = false), UsageReading::Absent, "a document says what it says");
+        assert_eq!(changed(|record| record.status = None), UsageReading::Absent);
+        assert_eq!(changed(|record| record.asked.body.omit()), UsageReading::Absent);
+        assert_eq!(changed(|record| record.asked.api = "other".into()), UsageReading::Absent);
+        let contradiction = changed(|record| record.reading.usage = UsageReading::Invalid("negative".into()));
+        assert_eq!(contradiction, UsageReading::Invalid("negative".into()), "what contradicts itself stays so");
     }
 
     #[test]

@@ -86,6 +86,8 @@
 //! | `requests` | one call, without bodies | `(org_id, id)`, `(org_id, received_at, id)`; session, user; properties (Postgres) |
 //! | `bodies` | what was kept of one side's body, `zstd` or `raw`, with its length | `(org_id, id, side)` |
 //! | `keys` | an API key's hash | `id`, `hash` |
+//! | `repricings` | an audit entry of costs that were restated | `(org_id, made_at, id)` |
+//! | `former_costs` | what a restated row cost before | `(org_id, id, repricing_id)` |
 //! | `organisations` | a tenant; the first is [`OrgId::HOME`] | `id` |
 //!
 //! What lists and filters need is a column; what only the page of one call shows is JSON text (`usage`, `cost`, `attempts`,
@@ -112,6 +114,7 @@ mod location;
 mod migrate;
 mod packing;
 mod postgres;
+mod repricing;
 mod row;
 mod search;
 mod sql;
@@ -121,6 +124,7 @@ mod text;
 
 pub use error::StoreError;
 pub use key::KeyRow;
+pub use repricing::{NewCost, Repricing};
 pub use row::{Row, StoredBody, StoredRecord};
 pub use search::{BadCursor, Cursor, Filter, Page, Search, Totals};
 
@@ -154,6 +158,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// Exact sums over all rows that a filter picks.
     fn totals<'a>(&'a self, org: OrgId, filter: &'a Filter) -> StoreFuture<'a, Totals>;
+
+    /// Restates what rows cost, all of them or none, with an audit entry; what they cost before is kept beside it. Rows
+    /// that are not there are left aside. Returns how many were changed.
+    ///
+    /// # Errors
+    /// Besides the usual ones, where the store cannot do it at all: it was written for a purpose that needs no history.
+    fn reprice<'a>(&'a self, audit: &'a Repricing, costs: &'a [NewCost]) -> StoreFuture<'a, usize> {
+        let _ = (audit, costs);
+        Box::pin(async { Err(StoreError::Failed("this store does not restate costs".into())) })
+    }
+
+    /// An organisation's restatements, oldest first.
+    fn repricings(&self, org: OrgId) -> StoreFuture<'_, Vec<Repricing>> {
+        let _ = org;
+        Box::pin(async { Ok(Vec::new()) })
+    }
 
     /// Adds an API key. The key itself never gets here, only its hash.
     fn insert_key<'a>(&'a self, key: &'a KeyRow) -> StoreFuture<'a, ()>;

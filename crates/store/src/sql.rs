@@ -7,7 +7,7 @@ use sqlx::QueryBuilder;
 use tachograph_record::{KeyId, Money, OrgId, RecordId, Timestamp};
 use uuid::Uuid;
 
-use crate::tables::{BodyColumns, KEYS, REQUESTS, Source, Table, Value, read_body, read_row};
+use crate::tables::{BodyColumns, CostColumns, KEYS, REPRICINGS, REQUESTS, Source, Table, Value, read_body, read_row};
 use crate::{Cursor, Filter, Page, Search, StoreError, StoredRecord, Totals, text};
 
 /// Where the databases' SQL differs.
@@ -159,6 +159,57 @@ pub(crate) fn revoke_key<D: Dialect>(key: KeyId, at: Timestamp) -> QueryBuilder<
     D::bind_int(&mut sql, at.micros());
     sql.push(" WHERE revoked_at IS NULL AND id = ");
     D::bind_id(&mut sql, key.uuid());
+    sql
+}
+
+/// Keeps what a row costs beside the restatement that is about to change it.
+pub(crate) fn keep_former_cost<D: Dialect>(org: OrgId, id: RecordId, repricing: Uuid) -> QueryBuilder<D> {
+    const COSTS: &str = "cost_state, cost_nano, cost_rest, cost_outsize, cost";
+    let mut sql =
+        QueryBuilder::new(format!("INSERT INTO former_costs (org_id, id, repricing_id, {COSTS}) SELECT org_id, id, "));
+    D::bind_id(&mut sql, repricing);
+    sql.push(format_args!(", {COSTS} FROM requests"));
+    push_row(&mut sql, org, id);
+    sql
+}
+
+/// Gives a row another cost.
+pub(crate) fn change_cost<D: Dialect>(org: OrgId, id: RecordId, cost: &CostColumns) -> QueryBuilder<D> {
+    let mut sql = QueryBuilder::new("UPDATE requests SET cost_state = ");
+    D::bind_text(&mut sql, cost.state);
+    let (nano, rest) = cost.columns.unzip();
+    for (column, int) in [(", cost_nano = ", nano), (", cost_rest = ", rest)] {
+        sql.push(column);
+        match int {
+            Some(int) => D::bind_int(&mut sql, int),
+            None => drop(sql.push("NULL")),
+        }
+    }
+    for (column, text) in [(", cost_outsize = ", &cost.outsize), (", cost = ", &cost.text)] {
+        sql.push(column);
+        match text {
+            Some(text) => D::bind_text(&mut sql, &text::stored(text)),
+            None => drop(sql.push("NULL")),
+        }
+    }
+    push_row(&mut sql, org, id);
+    sql
+}
+
+fn push_row<D: Dialect>(sql: &mut QueryBuilder<D>, org: OrgId, id: RecordId) {
+    sql.push(" WHERE org_id = ");
+    D::bind_id(sql, org.uuid());
+    sql.push(" AND id = ");
+    D::bind_id(sql, id.uuid());
+}
+
+/// The statement for an organisation's restatements, oldest first.
+pub(crate) fn repricings<D: Dialect>(org: OrgId) -> QueryBuilder<D> {
+    let mut sql = QueryBuilder::new("SELECT ");
+    push_columns(&mut sql, &REPRICINGS);
+    sql.push(" FROM repricings r WHERE r.org_id = ");
+    D::bind_id(&mut sql, org.uuid());
+    sql.push(" ORDER BY r.made_at, r.id");
     sql
 }
 

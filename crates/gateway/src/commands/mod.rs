@@ -3,15 +3,23 @@
 
 mod check;
 mod demo;
+mod history;
 mod keys;
 mod price;
 mod pricing;
+mod reconcile;
+mod reprice;
+mod what_if;
 
 pub use check::check;
 pub use demo::{DemoReport, demo};
+pub use history::Period;
 pub use keys::{KeysCommand, first_key, keys};
 pub use price::price;
 pub use pricing::{PricingCommand, pricing};
+pub use reconcile::{Bill, ReconcileCommand, reconcile};
+pub use reprice::{RepriceCommand, reprice};
+pub use what_if::{WhatIfCommand, what_if};
 
 use std::io;
 

@@ -18,7 +18,7 @@ fn diff(old: &str, new: &str, json: bool) -> PricingCommand {
 
 /// A file of this text in a folder of the test's own.
 fn written(name: &str, text: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("prices.toml"), text).unwrap();
     folder

@@ -3,13 +3,17 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "helpers of several tests")]
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tachograph_pricing::{Catalog, LoadError, PriceContext};
 use tachograph_record::{Cost, CostState, Leaf, Timestamp, Usage, UsageReading};
 
-/// Writes files into a directory of this name under the build directory and returns its path.
+/// Writes files into a directory under the build directory, of its own for each call: tests run at the same time. Returns
+/// its path.
 pub(crate) fn directory(name: &str, files: &[(&str, &str)]) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let unique = format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique);
     let _ = std::fs::remove_dir_all(&path);
     std::fs::create_dir_all(&path).unwrap();
     for (file, text) in files {

@@ -18,10 +18,15 @@ use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
 use self::error::{passes, sort};
 use crate::batch::Batch;
 use crate::migrate::{self, Step};
-use crate::tables::{BODIES, KEYS, REQUESTS, read_key};
-use crate::{Filter, KeyRow, Page, Search, Store, StoreError, StoreFuture, StoredRecord, Totals, sql};
+use crate::tables::{BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_key, read_repricing};
+use crate::{
+    Filter, KeyRow, NewCost, Page, Repricing, Search, Store, StoreError, StoreFuture, StoredRecord, Totals, sql,
+};
 
-pub(crate) const STEPS: &[Step] = &[(1, "requests", include_str!("migrations/0001_requests.sql"))];
+pub(crate) const STEPS: &[Step] = &[
+    (1, "requests", include_str!("migrations/0001_requests.sql")),
+    (2, "repricings", include_str!("migrations/0002_repricings.sql")),
+];
 
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -66,6 +71,20 @@ impl PostgresStore {
         let done = migrate::migrator(STEPS).run_direct(None, &mut connection, false).await;
         let _ = connection.close().await;
         done.map_err(|error| migrate::sort(&error, passes))
+    }
+
+    async fn restate(&self, audit: &Repricing, costs: &[NewCost]) -> Result<usize, StoreError> {
+        let mut transaction = self.writers.begin().await.map_err(sort)?;
+        let mut changed = 0;
+        for NewCost { id, cost } in costs {
+            let mut former = sql::keep_former_cost::<Postgres>(audit.org, *id, audit.id);
+            within(WRITE, former.build().execute(&mut *transaction)).await?;
+            let mut change = sql::change_cost::<Postgres>(audit.org, *id, &CostColumns::of(cost)?);
+            changed += within(WRITE, change.build().execute(&mut *transaction)).await?.rows_affected();
+        }
+        insert::insert(&mut transaction, &REPRICINGS, &[RepricingEntry::new(audit)]).await?;
+        transaction.commit().await.map_err(sort)?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
     async fn append_batch(&self, batch: Batch) -> Result<usize, StoreError> {
@@ -120,6 +139,18 @@ impl Store for PostgresStore {
         Box::pin(async move {
             let row = within(READ, sql::totals::<Postgres>(org, filter).build().fetch_one(&self.readers)).await?;
             sql::read_totals(&row)
+        })
+    }
+
+    fn reprice<'a>(&'a self, audit: &'a Repricing, costs: &'a [NewCost]) -> StoreFuture<'a, usize> {
+        // No limit as for a batch of the log: it is one long piece of work that a person waits for.
+        Box::pin(self.restate(audit, costs))
+    }
+
+    fn repricings(&self, org: OrgId) -> StoreFuture<'_, Vec<Repricing>> {
+        Box::pin(async move {
+            let rows = within(READ, sql::repricings::<Postgres>(org).build().fetch_all(&self.readers)).await?;
+            rows.iter().map(read_repricing).collect()
         })
     }
 

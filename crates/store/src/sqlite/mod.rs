@@ -23,10 +23,15 @@ use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
 use self::error::{is_busy, passes, sort};
 use crate::batch::Batch;
 use crate::migrate::{self, Step};
-use crate::tables::{BODIES, KEYS, REQUESTS, read_key};
-use crate::{Filter, KeyRow, Page, Search, Store, StoreError, StoreFuture, StoredRecord, Totals, sql};
+use crate::tables::{BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_key, read_repricing};
+use crate::{
+    Filter, KeyRow, NewCost, Page, Repricing, Search, Store, StoreError, StoreFuture, StoredRecord, Totals, sql,
+};
 
-pub(crate) const STEPS: &[Step] = &[(1, "requests", include_str!("migrations/0001_requests.sql"))];
+pub(crate) const STEPS: &[Step] = &[
+    (1, "requests", include_str!("migrations/0001_requests.sql")),
+    (2, "repricings", include_str!("migrations/0002_repricings.sql")),
+];
 
 /// How long to wait for another process's write lock.
 const BUSY: Duration = Duration::from_secs(10);
@@ -163,6 +168,29 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let row = sql::totals::<Sqlite>(org, filter).build().fetch_one(&self.readers).await.map_err(sort)?;
             sql::read_totals(&row)
+        })
+    }
+
+    fn reprice<'a>(&'a self, audit: &'a Repricing, costs: &'a [NewCost]) -> StoreFuture<'a, usize> {
+        Box::pin(async move {
+            let mut transaction = self.write().await?;
+            let mut changed = 0;
+            for NewCost { id, cost } in costs {
+                let mut former = sql::keep_former_cost::<Sqlite>(audit.org, *id, audit.id);
+                former.build().execute(&mut *transaction).await.map_err(sort)?;
+                let mut change = sql::change_cost::<Sqlite>(audit.org, *id, &CostColumns::of(cost)?);
+                changed += change.build().execute(&mut *transaction).await.map_err(sort)?.rows_affected();
+            }
+            insert::insert(&mut transaction, &REPRICINGS, &[RepricingEntry::new(audit)]).await?;
+            transaction.commit().await.map_err(sort)?;
+            Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+        })
+    }
+
+    fn repricings(&self, org: OrgId) -> StoreFuture<'_, Vec<Repricing>> {
+        Box::pin(async move {
+            let rows = sql::repricings::<Sqlite>(org).build().fetch_all(&self.readers).await.map_err(sort)?;
+            rows.iter().map(read_repricing).collect()
         })
     }
 

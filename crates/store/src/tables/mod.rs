@@ -2,11 +2,13 @@
 
 mod bodies;
 mod keys;
+mod repricings;
 mod requests;
 
 pub(crate) use bodies::{BODIES, BodyColumns, read_body};
 pub(crate) use keys::{KEYS, read_key};
-pub(crate) use requests::{Entry, REQUESTS, read_row};
+pub(crate) use repricings::{REPRICINGS, RepricingEntry, read_repricing};
+pub(crate) use requests::{CostColumns, Entry, REQUESTS, read_row};
 
 use uuid::Uuid;
 

@@ -15,14 +15,34 @@ use super::{Column, Source, Table, Value};
 use crate::row::clamped;
 use crate::{Row, StoreError, StoredBody, text};
 
+/// How a cost is written: what is summed, what is too large to be, and the text with its working.
+pub(crate) struct CostColumns {
+    pub(crate) state: &'static str,
+    pub(crate) columns: Option<(i64, i64)>,
+    pub(crate) outsize: Option<String>,
+    pub(crate) text: Option<String>,
+}
+
+impl CostColumns {
+    pub(crate) fn of(cost: &CostState) -> Result<Self, StoreError> {
+        let total = cost.total();
+        let columns = total.and_then(Money::to_columns);
+        let needs_no_text = matches!(cost, CostState::UnknownModel | CostState::NoUsage);
+        Ok(Self {
+            state: cost.code(),
+            columns,
+            outsize: total.filter(|_| columns.is_none()).map(|total| total.to_string()),
+            text: if needs_no_text { None } else { Some(json(cost)?) },
+        })
+    }
+}
+
 /// A row with those of its parts that are stored as text already written.
 pub(crate) struct Entry {
     row: Row,
-    cost_columns: Option<(i64, i64)>,
-    cost_outsize: Option<String>,
+    cost: CostColumns,
     provider_cost: Option<String>,
     usage: Option<String>,
-    cost: Option<String>,
     attempts: Option<String>,
     parameters: Option<String>,
     properties: Option<String>,
@@ -32,16 +52,11 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) fn new(record: &LogRecord) -> Result<Self, StoreError> {
         let row = Row::from(record);
-        let total = row.cost.total();
-        let cost_columns = total.and_then(Money::to_columns);
-        let needs_no_text = matches!(row.cost, CostState::UnknownModel | CostState::NoUsage);
         let (properties, property_order) = write_properties(&row.attribution.properties)?;
         Ok(Self {
-            cost_columns,
-            cost_outsize: total.filter(|_| cost_columns.is_none()).map(|total| total.to_string()),
+            cost: CostColumns::of(&row.cost)?,
             provider_cost: row.provider_cost.map(|cost| cost.to_string()),
             usage: row.usage.as_ref().map(json).transpose()?,
-            cost: if needs_no_text { None } else { Some(json(&row.cost)?) },
             attempts: some_unless(row.attempts.is_empty(), || json(&row.attempts))?,
             parameters: some_unless(row.parameters.is_empty(), || json(&row.parameters))?,
             properties,
@@ -63,7 +78,8 @@ impl Entry {
     }
 
     fn weight(&self) -> usize {
-        let texts = [&self.usage, &self.cost, &self.attempts, &self.parameters, &self.properties, &self.property_order];
+        let texts =
+            [&self.usage, &self.cost.text, &self.attempts, &self.parameters, &self.properties, &self.property_order];
         let error = self.row.error.as_ref().map_or(0, |error| error.message.len());
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         512 + texts + error + self.row.path.len()
@@ -102,10 +118,10 @@ pub(crate) const REQUESTS: Table<Entry> = Table {
         Column { name: "cache_write_tokens", value: Value::Int(|e| e.tokens(Usage::cache_write_total)) },
         Column { name: "output_tokens", value: Value::Int(|e| e.tokens(Usage::output_total)) },
         Column { name: "reasoning_tokens", value: Value::Int(|e| e.tokens(Usage::reasoning_total)) },
-        Column { name: "cost_state", value: Value::Text(|e| Some(e.row.cost.code())) },
-        Column { name: "cost_nano", value: Value::Int(|e| e.cost_columns.map(|(nano, _)| nano)) },
-        Column { name: "cost_rest", value: Value::Int(|e| e.cost_columns.map(|(_, rest)| rest)) },
-        Column { name: "cost_outsize", value: Value::Text(|e| e.cost_outsize.as_deref()) },
+        Column { name: "cost_state", value: Value::Text(|e| Some(e.cost.state)) },
+        Column { name: "cost_nano", value: Value::Int(|e| e.cost.columns.map(|(nano, _)| nano)) },
+        Column { name: "cost_rest", value: Value::Int(|e| e.cost.columns.map(|(_, rest)| rest)) },
+        Column { name: "cost_outsize", value: Value::Text(|e| e.cost.outsize.as_deref()) },
         Column { name: "provider_cost", value: Value::Text(|e| e.provider_cost.as_deref()) },
         Column { name: "finish_reason", value: Value::Text(|e| e.row.finish_reason.as_deref()) },
         Column { name: "service_tier", value: Value::Text(|e| e.row.service_tier.as_deref()) },
@@ -119,7 +135,7 @@ pub(crate) const REQUESTS: Table<Entry> = Table {
         Column { name: "response_len", value: Value::Int(|e| Some(int(e.row.response_body.len))) },
         Column { name: "response_state", value: Value::Text(|e| Some(state_code(e.row.response_body.state))) },
         Column { name: "usage", value: Value::Text(|e| e.usage.as_deref()) },
-        Column { name: "cost", value: Value::Text(|e| e.cost.as_deref()) },
+        Column { name: "cost", value: Value::Text(|e| e.cost.text.as_deref()) },
         Column { name: "attempts", value: Value::Text(|e| e.attempts.as_deref()) },
         Column { name: "parameters", value: Value::Text(|e| e.parameters.as_deref()) },
         Column { name: "properties", value: Value::Object(|e| e.properties.as_deref()) },

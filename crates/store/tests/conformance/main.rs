@@ -12,6 +12,7 @@ mod fetch;
 mod keys;
 mod lifecycle;
 mod oracle;
+mod reprice;
 mod sample;
 mod search;
 mod totals;

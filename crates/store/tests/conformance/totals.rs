@@ -32,6 +32,29 @@ async fn thousands_of_amounts_sum_to_the_last_digit() {
     .await;
 }
 
+/// How many rows the next test adds up, where not 100,000.
+const ROWS: &str = "TACHOGRAPH_TEST_ROWS";
+
+/// Amounts as small calls have, some rounded lines, some large ones: as many as a busy day has rows.
+#[tokio::test]
+async fn hard_case_26_the_sum_of_very_many_random_rows_is_exact() {
+    let rows: usize = std::env::var(ROWS).map_or(100_000, |rows| rows.parse().unwrap());
+    with_each(async |backend, store| {
+        let org = OrgId::generate();
+        let mut dice = Dice(26);
+        let mut expected = Money::ZERO;
+        for start in (0..rows).step_by(5_000) {
+            let amounts: Vec<Money> = (start..rows.min(start + 5_000)).map(|_| dice.money()).collect();
+            let records: Vec<LogRecord> = amounts.iter().map(|&amount| priced(org, 1, amount)).collect();
+            assert_eq!(store.append(&records).await.unwrap(), records.len());
+            expected = amounts.into_iter().fold(expected, |sum, amount| sum.checked_add(amount).unwrap());
+        }
+        let totals = store.totals(org, &Filter::default()).await.unwrap();
+        assert_eq!((totals.requests, totals.cost), (rows as u64, expected), "{}", backend.name);
+    })
+    .await;
+}
+
 /// The nano-dollars of these rows do not sum within 64 bits, nor do their tokens.
 #[tokio::test]
 async fn sums_beyond_64_bits_are_exact() {

@@ -1,0 +1,202 @@
+//! `gateway reprice`, `gateway what-if` and `gateway reconcile`, over a store of known rows.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tachograph_gateway::commands::{
+    Period, ReconcileCommand, RepriceCommand, WhatIfCommand, reconcile, reprice, what_if,
+};
+use tachograph_pricing::{PriceBook, PriceContext};
+use tachograph_record::{
+    Asked, Attribution, Body, Cost, CostState, Leaf, LogRecord, Money, OrgId, Outcome, Parameters, Reading, RecordId,
+    Timestamp, Timing, Usage, UsageReading,
+};
+use tachograph_store::{Filter, Store};
+
+const NOON: i64 = 1_795_176_000_000_000;
+const ACME: &str = "[provider]\nid = \"acme\"\n[[model]]\nid = \"m\"\n[[model.price]]\ninput = \"3\"\noutput = \"9\"\n\
+                    [[model]]\nid = \"cheap\"\n[[model.price]]\ninput = \"1\"\noutput = \"2\"\n";
+
+fn book(name: &str, text: &str) -> PriceBook {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("acme.toml"), text).unwrap();
+    PriceBook::open(vec![folder]).unwrap()
+}
+
+fn call(minute: i64, model: &str, cost: CostState) -> LogRecord {
+    let usage = Usage::reported([(Leaf::INPUT, 1_000_000), (Leaf::OUTPUT, 1_000_000)]);
+    LogRecord {
+        id: RecordId::generate(),
+        asked: Asked {
+            org: OrgId::HOME,
+            key: None,
+            api: "openai.chat".into(),
+            method: "POST".into(),
+            path: "/v1/chat/completions".into(),
+            model: Some(model.to_owned()),
+            stream: false,
+            parameters: Parameters::default(),
+            attribution: Attribution::default(),
+            body: Body::default(),
+            trace_id: None,
+            parent_span_id: None,
+        },
+        provider: Some("acme".into()),
+        provider_model: None,
+        attempts: Vec::new(),
+        status: Some(200),
+        outcome: Outcome::Complete,
+        error: None,
+        timing: Timing {
+            received_at: Timestamp::from_micros(NOON + minute * 60_000_000),
+            upstream_sent_us: None,
+            first_byte_us: None,
+            first_token_us: None,
+            end_us: 1,
+        },
+        reading: Reading { usage: UsageReading::Known(usage), ..Reading::default() },
+        cost,
+        response: Body::default(),
+    }
+}
+
+/// As the book prices it.
+fn priced(prices: &PriceBook, minute: i64, model: &str) -> LogRecord {
+    let record = call(minute, model, CostState::NoUsage);
+    let context = PriceContext::at(record.timing.received_at);
+    LogRecord { cost: prices.current().cost("acme", model, &record.reading.usage, &context), ..record }
+}
+
+async fn store_of(records: &[LogRecord]) -> Arc<dyn Store> {
+    let store = tachograph_store::open("sqlite::memory:", std::path::Path::new("nowhere")).await.unwrap();
+    store.migrate().await.unwrap();
+    store.append(records).await.unwrap();
+    store
+}
+
+fn period(from: i64, until: i64) -> Period {
+    let at = |minute: i64| Timestamp::from_micros(NOON + minute * 60_000_000);
+    Period { from: at(from), until: at(until) }
+}
+
+#[tokio::test]
+async fn history_is_restated_on_purpose_and_on_record() {
+    let (old, new) = (book("reprice-old", ACME), book("reprice-new", &ACME.replace("\"9\"", "\"10\"")));
+    let gone = CostState::Priced(Box::new(Cost {
+        total: "5".parse().unwrap(),
+        lines: Vec::new(),
+        provider: "acme".into(),
+        model: "gone".into(),
+        matched_by: "exact".into(),
+        price_version: "old".into(),
+        estimated: false,
+        warnings: Vec::new(),
+    }));
+    let records = [
+        priced(&old, 0, "m"),
+        priced(&old, 1, "m"),
+        priced(&old, 2, "cheap"),
+        call(3, "m", CostState::UnknownModel),
+        call(4, "gone", gone),
+        call(5, "nobody", CostState::UnknownModel),
+        priced(&old, 90, "m"),
+    ];
+    let store = store_of(&records).await;
+    let sum = async || store.totals(OrgId::HOME, &Filter::default()).await.unwrap().cost.to_string();
+    assert_eq!(sum().await, "44", "3 x 12, 3, 5");
+
+    let run = async |apply: bool| {
+        let command = RepriceCommand { period: period(0, 60), apply, author: "a clerk".to_owned() };
+        let mut out = Vec::new();
+        reprice(&command, &new, &*store, &mut out).await.unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let told = run(false).await;
+    assert!(told.contains("  acme m: 3 rows, 24 -> 39 USD (+15)\n"), "{told}");
+    assert!(told.contains("nothing was changed; 3 rows would be"), "{told}");
+    assert_eq!((sum().await.as_str(), store.repricings(OrgId::HOME).await.unwrap().len()), ("44", 0));
+
+    let told = run(true).await;
+    assert!(told.contains("3 rows were restated"), "{told}");
+    assert_eq!(sum().await, "59");
+    let audit = store.repricings(OrgId::HOME).await.unwrap().remove(0);
+    let usd = |amount: &str| amount.parse::<Money>().unwrap();
+    assert_eq!((audit.author.as_str(), audit.rows, audit.before, audit.after), ("a clerk", 3, usd("24"), usd("39")));
+    assert_eq!(audit.price_version, new.current().version());
+    let outside = store.fetch(OrgId::HOME, records[6].id).await.unwrap().unwrap().row;
+    assert_eq!(outside.cost, records[6].cost, "after the period");
+
+    assert_eq!(run(true).await, "every row stands as it would be priced now\n");
+    assert_eq!(store.repricings(OrgId::HOME).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn traffic_is_priced_on_another_model_without_a_call() {
+    let prices = book("what-if", ACME);
+    let mut silent = priced(&prices, 1, "m");
+    silent.reading.usage = UsageReading::Absent;
+    silent.cost = CostState::NoUsage;
+    let records = [priced(&prices, 0, "m"), priced(&prices, 1, "cheap"), silent];
+    let store = store_of(&records).await;
+    let run = async |model: &str, only: Option<&str>| {
+        let command = WhatIfCommand {
+            period: period(-1, 60),
+            model: model.to_owned(),
+            provider: None,
+            only: only.map(str::to_owned),
+        };
+        let mut out = Vec::new();
+        what_if(&command, &prices, &*store, &mut out).await.map(|()| String::from_utf8(out).unwrap())
+    };
+    let told = run("acme/cheap", None).await.unwrap();
+    assert!(told.starts_with("2 rows: 15 USD as recorded, 6 USD on acme cheap\n1 rows are left aside"), "{told}");
+    let told = run("m", Some("cheap")).await.unwrap();
+    assert_eq!(told, "1 rows: 3 USD as recorded, 12 USD on acme m\n");
+    assert_eq!(run("no-such-model", None).await.unwrap_err().exit_code(), 64);
+}
+
+/// A recorded call of OpenAI on 2026-11-20: a million tokens each way at the built-in book's prices.
+fn openai(model: &str) -> LogRecord {
+    let prices = PriceBook::embedded();
+    let record = LogRecord { provider: Some("openai".into()), ..call(0, model, CostState::NoUsage) };
+    let context = PriceContext::at(record.timing.received_at);
+    LogRecord { cost: prices.current().cost("openai", model, &record.reading.usage, &context), ..record }
+}
+
+#[tokio::test]
+async fn a_bill_is_compared_by_day_model_and_dimension() {
+    let store = store_of(&[openai("gpt-4o-mini"), openai("gpt-4o-mini"), openai("gpt-4o")]).await;
+    let run = async |provider: &str, export: &str| {
+        let command = ReconcileCommand { provider: provider.to_owned(), export: export.to_owned() };
+        let mut out = Vec::new();
+        reconcile(&command, &PriceBook::embedded(), &*store, &mut out).await.unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    // 0.15 and 0.60 for a million tokens of the smaller model, 2.5 and 10 of the larger.
+    let export = "start_time,amount_value,quantity,line_item\n\
+                  1795132800,3e-1,2000000,\"gpt-4o-mini, input\"\n\
+                  1795132800,1.204,2000000,\"gpt-4o-mini, output\"\n\
+                  1795132800,3.5,1000000,\"gpt-4o, input\"\n\
+                  1795132800,20,2000000,\"gpt-4o, output\"\n\
+                  1795132800,7,1,\"gpt-99-none, input\"\n\
+                  1795132800,,,\n";
+    let told = run("openai", export).await;
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "2026-11-20 gpt-4o input: billed 3.5, recorded 2.5 USD: wrong price",
+            "2026-11-20 gpt-4o output: billed 20, recorded 10 USD: missing rows",
+            "2026-11-20 gpt-4o-mini output: billed 1.204, recorded 1.2 USD: rounding",
+            "2026-11-20 gpt-99-none input: billed 7, recorded 0 USD: unknown model",
+            "1 lines agree; billed 32.004 USD, recorded 14 USD",
+        ]
+    );
+    let export = "usage_date_utc,model,token_type,cost_usd\n2026-11-20,Claude Haiku 4.5,output,0.42\n";
+    let told = run("anthropic", export).await;
+    assert!(
+        told.starts_with("2026-11-20 claude-haiku-4-5 output: billed 0.42, recorded 0 USD: missing rows\n"),
+        "{told}"
+    );
+}
