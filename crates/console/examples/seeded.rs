@@ -21,9 +21,9 @@ use memory_store::MemoryStore;
 use serde_json::{Value, json};
 use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens, router};
 use tachograph_record::{
-    Asked, Attempt, Attribution, Body, CacheTtl, Cost, CostLine, CostState, FinishReason, KeyId, Leaf, LogRecord,
-    Meter, Money, OrgId, Outcome, Parameters, PromptRef, Reading, RecordId, RecordedError, SessionRef, Timestamp,
-    Timing, Usage, UsageReading,
+    Asked, Attempt, Attribution, Body, CacheTtl, Control, Cost, CostLine, CostState, FinishReason, KeyId, Leaf,
+    LogRecord, Meter, Money, OrgId, Outcome, Parameters, PromptRef, Reading, RecordId, RecordedError, SessionRef,
+    Timestamp, Timing, Usage, UsageReading,
 };
 use tachograph_store::Store;
 
@@ -187,6 +187,7 @@ fn call(n: u64, received_at: i64) -> LogRecord {
             head_us: Some(sent + 60_000),
             status: Some(529),
             error: Some(overloaded),
+            ..Attempt::default()
         });
     }
     if outcome != Outcome::Refused {
@@ -198,6 +199,7 @@ fn call(n: u64, received_at: i64) -> LogRecord {
             head_us: Some(first - 2_000),
             status,
             error: error.clone(),
+            ..Attempt::default()
         });
     }
     let mut attribution =
@@ -223,10 +225,8 @@ fn call(n: u64, received_at: i64) -> LogRecord {
     LogRecord {
         id: RecordId::generate(),
         asked: Asked {
-            org: OrgId::HOME,
             key: Some(KeyId::generate()),
             api: Cow::Borrowed(model.api),
-            method: Cow::Borrowed("POST"),
             path: model.path.to_owned(),
             model: Some(model.name.to_owned()),
             stream,
@@ -234,7 +234,7 @@ fn call(n: u64, received_at: i64) -> LogRecord {
             attribution,
             body: capture(&request),
             trace_id: (mix(18) % 2 == 0).then(|| "4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
-            parent_span_id: None,
+            ..Asked::default()
         },
         provider: (outcome != Outcome::Refused).then(|| model.provider.into()),
         provider_model: Some(model.name.to_owned()),
@@ -257,6 +257,7 @@ fn call(n: u64, received_at: i64) -> LogRecord {
             ..Reading::default()
         },
         cost,
+        control: Control::default(),
         response: if served {
             capture(&response)
         } else {

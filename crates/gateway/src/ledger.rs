@@ -87,9 +87,7 @@ mod tests {
 
     use bytes::Bytes;
     use tachograph_pricing::PriceSources;
-    use tachograph_record::{
-        Asked, Attribution, Body, Leaf, OrgId, Outcome, Parameters, Reading, RecordId, Timestamp, Timing, Usage,
-    };
+    use tachograph_record::{Asked, Body, Control, Leaf, OrgId, Outcome, Reading, RecordId, Timestamp, Timing, Usage};
 
     use super::*;
 
@@ -105,17 +103,10 @@ mod tests {
     fn call(org: OrgId) -> LogRecord {
         let asked = Asked {
             org,
-            key: None,
             api: "openai.chat".into(),
-            method: "POST".into(),
             path: "/v1/chat/completions".into(),
             model: Some("gpt-4o-mini".into()),
-            stream: false,
-            parameters: Parameters::default(),
-            attribution: Attribution::default(),
-            body: Body::capture(&Bytes::new(), 0),
-            trace_id: None,
-            parent_span_id: None,
+            ..Asked::default()
         };
         let usage = Usage::reported([(Leaf::INPUT, 500), (Leaf::OUTPUT, 300)]);
         LogRecord {
@@ -136,6 +127,7 @@ mod tests {
             },
             reading: Reading { usage: UsageReading::Known(usage), ..Reading::default() },
             cost: CostState::NoUsage,
+            control: Control::default(),
             response: Body::default(),
         }
     }

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use tachograph_logger::{Limits, Logger};
 use tachograph_record::{
-    Asked, Attribution, Body, CostState, KeyId, LogRecord, OrgId, Outcome, Parameters, Reading, RecordId, Timestamp,
-    Timing,
+    Asked, Body, Control, CostState, KeyId, LogRecord, OrgId, Outcome, Reading, RecordId, Timestamp, Timing,
 };
 use tachograph_store::{Filter, KeyRow, Page, Search, Store, StoreError, StoreFuture, StoredRecord, Totals};
 use tachograph_telemetry::RecordSink;
@@ -74,20 +73,7 @@ impl Store for Fickle {
 fn record() -> LogRecord {
     LogRecord {
         id: RecordId::generate(),
-        asked: Asked {
-            org: OrgId::HOME,
-            key: None,
-            api: "other".into(),
-            method: "POST".into(),
-            path: "/".to_owned(),
-            model: None,
-            stream: false,
-            parameters: Parameters::default(),
-            attribution: Attribution::default(),
-            body: Body::default(),
-            trace_id: None,
-            parent_span_id: None,
-        },
+        asked: Asked { path: "/".to_owned(), ..Asked::default() },
         provider: None,
         provider_model: None,
         attempts: Vec::new(),
@@ -103,6 +89,7 @@ fn record() -> LogRecord {
         },
         reading: Reading::default(),
         cost: CostState::NoUsage,
+        control: Control::default(),
         response: Body::default(),
     }
 }

@@ -6,11 +6,17 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::{Body, KeyId, OrgId};
+use crate::{Body, KeyId, OrgId, Origin, Step};
 
 /// What a call asked for: known as soon as its head and body were read, whoever serves it later.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    /// Which way it came to be on record.
+    pub origin: Origin,
+    /// What kind of work it is.
+    pub step: Step,
+    /// What the caller calls this step: a tool's name, a span's name.
+    pub name: Option<String>,
     /// The tenant; [`OrgId::HOME`] where no valid key came with the call.
     pub org: OrgId,
     /// The key that called.
@@ -33,8 +39,34 @@ pub struct Asked {
     pub body: Body,
     /// W3C trace id of the caller, 32 hex digits.
     pub trace_id: Option<String>,
+    /// This step's own W3C span id, 16 hex digits, where it was told.
+    pub span_id: Option<String>,
     /// W3C span id of the caller, 16 hex digits.
     pub parent_span_id: Option<String>,
+}
+
+impl Default for Asked {
+    /// A model call that nothing is known of yet.
+    fn default() -> Self {
+        Self {
+            origin: Origin::default(),
+            step: Step::default(),
+            name: None,
+            org: OrgId::HOME,
+            key: None,
+            api: "other".into(),
+            method: "POST".into(),
+            path: String::new(),
+            model: None,
+            stream: false,
+            parameters: Parameters::default(),
+            attribution: Attribution::default(),
+            body: Body::default(),
+            trace_id: None,
+            span_id: None,
+            parent_span_id: None,
+        }
+    }
 }
 
 /// Top-level fields of a request (`temperature`, `max_tokens`, `seed`, …) with their values as they stood in the JSON.

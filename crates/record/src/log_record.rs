@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Asked, Attempt, Body, CostState, Outcome, Reading, RecordId, Timing};
+use crate::{Asked, Attempt, Body, Control, CostState, Outcome, Reading, RecordId, Timing};
 
 /// One call, from the moment it reached the edge until it was over, however it ended.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct LogRecord {
     pub reading: Reading,
     /// What it cost.
     pub cost: CostState,
+    /// What the gateway itself decided on the way.
+    pub control: Control,
     /// The answer's body as the client got it.
     pub response: Body,
 }

@@ -34,18 +34,12 @@
 //!
 //! fn call(path: &str, user: &str) -> LogRecord {
 //!     let asked = Asked {
-//!         org: OrgId::HOME,
-//!         key: None,
 //!         api: "openai.chat".into(),
-//!         method: "POST".into(),
 //!         path: path.into(),
 //!         model: Some("gpt-4o".into()),
-//!         stream: false,
-//!         parameters: Parameters::default(),
 //!         attribution: Attribution { user: Some(user.into()), ..Attribution::default() },
 //!         body: Body::capture(&Bytes::from_static(b"{}"), 4 << 20),
-//!         trace_id: None,
-//!         parent_span_id: None,
+//!         ..Asked::default()
 //!     };
 //!     let received_at = Timestamp::now();
 //!     LogRecord {
@@ -66,6 +60,7 @@
 //!         },
 //!         reading: Reading::default(),
 //!         cost: CostState::NoUsage,
+//!         control: Control::default(),
 //!         response: Body::default(),
 //!     }
 //! }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tachograph_record::{
-    Attempt, Attribution, Body, BodyState, CostState, KeyId, LogRecord, Money, OrgId, Outcome, RecordId, RecordedError,
-    Timing, Usage,
+    Attempt, Attribution, Body, BodyState, Control, CostState, KeyId, LogRecord, Money, OrgId, Origin, Outcome,
+    RecordId, RecordedError, Step, Timing, Usage,
 };
 
 /// One call without its bodies, as in a list.
@@ -21,6 +21,12 @@ pub struct Row {
     pub org: OrgId,
     /// The key that called.
     pub key: Option<KeyId>,
+    /// Which way the call came to be on record.
+    pub origin: Origin,
+    /// What kind of work it is.
+    pub step: Step,
+    /// What the caller calls this step.
+    pub name: Option<String>,
     /// The API: `openai.chat`, `anthropic.messages`, `other`.
     pub api: String,
     /// The request's method.
@@ -49,6 +55,8 @@ pub struct Row {
     pub error: Option<RecordedError>,
     /// Why the model stopped, in OpenAI's words.
     pub finish_reason: Option<String>,
+    /// Why the model stopped, in the provider's words.
+    pub native_finish_reason: Option<String>,
     /// The service tier that served.
     pub service_tier: Option<String>,
     /// The clocks.
@@ -59,8 +67,12 @@ pub struct Row {
     pub cost: CostState,
     /// What the provider says it charges.
     pub provider_cost: Option<Money>,
+    /// What the gateway itself decided on the way.
+    pub control: Control,
     /// W3C trace id of the caller.
     pub trace_id: Option<String>,
+    /// The step's own W3C span id.
+    pub span_id: Option<String>,
     /// W3C span id of the caller.
     pub parent_span_id: Option<String>,
     /// The request's body: how long, how much kept.
@@ -91,6 +103,9 @@ impl From<&LogRecord> for Row {
             id: record.id,
             org: asked.org,
             key: asked.key,
+            origin: asked.origin,
+            step: asked.step,
+            name: asked.name.clone(),
             api: asked.api.clone().into_owned(),
             method: asked.method.clone().into_owned(),
             path: asked.path.clone(),
@@ -105,12 +120,15 @@ impl From<&LogRecord> for Row {
             outcome: record.outcome,
             error: record.error.clone(),
             finish_reason: record.reading.finish_reason.map(|reason| reason.code().into()),
+            native_finish_reason: record.reading.native_finish_reason.clone(),
             service_tier: record.reading.service_tier.clone(),
             timing: within_i64(&record.timing),
             usage: record.reading.usage.known().cloned(),
             cost: record.cost.clone(),
             provider_cost: record.reading.provider_cost,
+            control: record.control.clone(),
             trace_id: asked.trace_id.clone(),
+            span_id: asked.span_id.clone(),
             parent_span_id: asked.parent_span_id.clone(),
             request_body: StoredBody::from(&asked.body),
             response_body: StoredBody::from(&record.response),

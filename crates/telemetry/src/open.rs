@@ -108,7 +108,7 @@ impl<S: RecordSink> Parts<S> {
             None => Reading { ended: ending == Ending::End, ..Reading::default() },
         };
         let (outcome, error) = judge(ending, self.status, &self.served, &reading);
-        let (asked, attempts) = self.trip.take();
+        let (asked, attempts, control) = self.trip.take();
         let timing = Timing {
             received_at: self.trip.received_at(),
             upstream_sent_us: attempts.first().map(|attempt| attempt.sent_us),
@@ -129,6 +129,7 @@ impl<S: RecordSink> Parts<S> {
             timing,
             reading,
             cost: CostState::NoUsage,
+            control,
             response: self.response,
         };
         (self.sink, record)

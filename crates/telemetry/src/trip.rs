@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use http::{Method, Uri};
-use tachograph_record::{Asked, Attempt, Attribution, Body, OrgId, Parameters, RecordId, RecordedError, Timestamp};
+use tachograph_record::{Asked, Attempt, CacheVerdict, Control, LimitVerdict, RecordId, RecordedError, Timestamp};
 
-/// One request on its way through the layers below the meter: its id, its clock, and the two things they tell the record
-/// as soon as they know them, so that they are on it even if the client leaves before the answer's head.
+/// One request on its way through the layers below the meter: its id, its clock, and what they tell the record as soon as
+/// they know it (what was asked, each attempt, what the gateway decided), so that it is there even if the client leaves before the answer's head.
 #[derive(Clone)]
 pub struct Trip(Arc<Inner>);
 
@@ -25,6 +25,7 @@ struct Inner {
 struct Journal {
     asked: Option<Asked>,
     attempts: Vec<Attempt>,
+    control: Control,
 }
 
 impl Trip {
@@ -65,7 +66,7 @@ impl Trip {
     /// Tells the record that a provider is asked now.
     pub fn attempt(&self, provider: Arc<str>, model: Option<String>) {
         let sent_us = self.elapsed_us();
-        self.journal().attempts.push(Attempt { provider, model, sent_us, head_us: None, status: None, error: None });
+        self.journal().attempts.push(Attempt { provider, model, sent_us, ..Attempt::default() });
     }
 
     /// Tells the record that the provider asked last has answered with this status.
@@ -91,27 +92,33 @@ impl Trip {
         }
     }
 
-    /// What was asked and each attempt, for the record that is closed now.
-    pub(crate) fn take(&self) -> (Asked, Vec<Attempt>) {
+    /// Tells the record what the cache said; the last word counts.
+    pub fn cache(&self, verdict: CacheVerdict) {
+        self.journal().control.cache = Some(verdict);
+    }
+
+    /// Tells the record what a limit or a budget said.
+    pub fn limit(&self, verdict: LimitVerdict) {
+        self.journal().control.limits.push(verdict);
+    }
+
+    /// Tells the record something about how the call was served that a careful reader should know.
+    pub fn note(&self, note: impl Into<String>) {
+        self.journal().control.notes.push(note.into());
+    }
+
+    /// What was asked, each attempt and what was decided, for the record that is closed now.
+    pub(crate) fn take(&self) -> (Asked, Vec<Attempt>, Control) {
         let journal = std::mem::take(&mut *self.journal());
-        (journal.asked.unwrap_or_else(|| self.asked_by_head()), journal.attempts)
+        (journal.asked.unwrap_or_else(|| self.asked_by_head()), journal.attempts, journal.control)
     }
 
     /// What was asked as far as the head alone tells, for a request whose layers told nothing.
     fn asked_by_head(&self) -> Asked {
         Asked {
-            org: OrgId::HOME,
-            key: None,
-            api: "other".into(),
             method: self.0.method.as_str().to_owned().into(),
             path: self.0.uri.path().to_owned(),
-            model: None,
-            stream: false,
-            parameters: Parameters::default(),
-            attribution: Attribution::default(),
-            body: Body::default(),
-            trace_id: None,
-            parent_span_id: None,
+            ..Asked::default()
         }
     }
 

@@ -12,9 +12,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
-use tachograph_record::{
-    Asked, Attribution, BodyState, FinishReason, LogRecord, OrgId, Outcome, Parameters, Reading, RecordedError, Tap,
-};
+use tachograph_record::{Asked, BodyState, FinishReason, LogRecord, Outcome, Reading, RecordedError, Tap};
 use tachograph_telemetry::{Meter, MeterLayer, RecordSink, Served, Trip};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -85,20 +83,7 @@ impl Tap for Marks {
 }
 
 fn asked(stream: bool) -> Asked {
-    Asked {
-        org: OrgId::HOME,
-        key: None,
-        api: "test".into(),
-        method: "POST".into(),
-        path: "/told".into(),
-        model: Some("m".into()),
-        stream,
-        parameters: Parameters::default(),
-        attribution: Attribution::default(),
-        body: tachograph_record::Body::default(),
-        trace_id: None,
-        parent_span_id: None,
-    }
+    Asked { api: "test".into(), path: "/told".into(), model: Some("m".into()), stream, ..Asked::default() }
 }
 
 type Answer = Result<Response<Scripted>, Infallible>;

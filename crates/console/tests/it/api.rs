@@ -144,8 +144,7 @@ async fn one_request_is_told_in_full_and_only_to_its_own() {
         UsageReading::Known(Usage::reported([(Leaf::INPUT, 100), (Leaf::CACHE_READ, 400), (Leaf::OUTPUT, 7)]));
     record.cost = priced("0.000000000000000001");
     record.error = Some(RecordedError { kind: "overloaded".into(), code: None, message: "later".into() });
-    record.attempts =
-        vec![Attempt { provider: "openai".into(), model: None, sent_us: 90, head_us: None, status: None, error: None }];
+    record.attempts = vec![Attempt { provider: "openai".into(), sent_us: 90, ..Attempt::default() }];
     desk.put(&[record.clone()]).await;
 
     let path = format!("/api/requests/{}", record.id);

@@ -12,8 +12,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens, router};
 use tachograph_record::{
-    Asked, Attribution, Body, CostState, KeyId, LogRecord, OrgId, Outcome, Parameters, Reading, RecordId, Timestamp,
-    Timing,
+    Asked, Body, Control, CostState, KeyId, LogRecord, OrgId, Outcome, Reading, RecordId, Timestamp, Timing,
 };
 use tachograph_store::Store;
 use tower::ServiceExt;
@@ -127,18 +126,10 @@ pub(crate) fn call(received_at: i64) -> LogRecord {
     LogRecord {
         id: RecordId::generate(),
         asked: Asked {
-            org: OrgId::HOME,
-            key: None,
             api: Cow::Borrowed("openai.chat"),
-            method: Cow::Borrowed("POST"),
             path: "/v1/chat/completions".into(),
             model: Some("gpt-4o-mini".into()),
-            stream: false,
-            parameters: Parameters::default(),
-            attribution: Attribution::default(),
-            body: Body::default(),
-            trace_id: None,
-            parent_span_id: None,
+            ..Asked::default()
         },
         provider: Some("openai".into()),
         provider_model: None,
@@ -155,6 +146,7 @@ pub(crate) fn call(received_at: i64) -> LogRecord {
         },
         reading: Reading::default(),
         cost: CostState::NoUsage,
+        control: Control::default(),
         response: Body::default(),
     }
 }

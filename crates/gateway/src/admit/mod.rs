@@ -18,7 +18,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body as HttpBody;
 use tachograph_pricing::PriceBook;
-use tachograph_record::{Asked, Attribution, Body, OrgId, Parameters, RecordedError};
+use tachograph_record::{Asked, Attribution, Body, RecordedError};
 use tachograph_reply::{ApiError, ErrorShape};
 use tachograph_telemetry::{Served, Trip};
 use tower::{Layer, Service};
@@ -214,18 +214,12 @@ struct AskedByHead {
 fn asked_by_head(head: &Parts, told: Told) -> AskedByHead {
     let (trace_id, parent_span_id) = attribution::traceparent(&head.headers).unzip();
     let record = Asked {
-        org: OrgId::HOME,
-        key: None,
-        api: "other".into(),
         method: head.method.as_str().to_owned().into(),
         path: head.uri.path().to_owned(),
-        model: None,
-        stream: false,
-        parameters: Parameters::default(),
         attribution: told.attribution,
-        body: Body::default(),
         trace_id,
         parent_span_id,
+        ..Asked::default()
     };
     AskedByHead { record, omit_request: told.omit_request, omit_response: told.omit_response }
 }

@@ -8,8 +8,8 @@ use tachograph_gateway::commands::{
 };
 use tachograph_pricing::{PriceBook, PriceContext};
 use tachograph_record::{
-    Asked, Attribution, Body, Cost, CostState, Leaf, LogRecord, Money, OrgId, Outcome, Parameters, Reading, RecordId,
-    Timestamp, Timing, Usage, UsageReading,
+    Asked, Body, Control, Cost, CostState, Leaf, LogRecord, Money, OrgId, Outcome, Reading, RecordId, Timestamp,
+    Timing, Usage, UsageReading,
 };
 use tachograph_store::{Filter, Store};
 
@@ -29,18 +29,10 @@ fn call(minute: i64, model: &str, cost: CostState) -> LogRecord {
     LogRecord {
         id: RecordId::generate(),
         asked: Asked {
-            org: OrgId::HOME,
-            key: None,
             api: "openai.chat".into(),
-            method: "POST".into(),
             path: "/v1/chat/completions".into(),
             model: Some(model.to_owned()),
-            stream: false,
-            parameters: Parameters::default(),
-            attribution: Attribution::default(),
-            body: Body::default(),
-            trace_id: None,
-            parent_span_id: None,
+            ..Asked::default()
         },
         provider: Some("acme".into()),
         provider_model: None,
@@ -57,6 +49,7 @@ fn call(minute: i64, model: &str, cost: CostState) -> LogRecord {
         },
         reading: Reading { usage: UsageReading::Known(usage), ..Reading::default() },
         cost,
+        control: Control::default(),
         response: Body::default(),
     }
 }

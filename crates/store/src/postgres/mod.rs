@@ -26,6 +26,7 @@ use crate::{
 pub(crate) const STEPS: &[Step] = &[
     (1, "requests", include_str!("migrations/0001_requests.sql")),
     (2, "repricings", include_str!("migrations/0002_repricings.sql")),
+    (3, "control", include_str!("migrations/0003_control.sql")),
 ];
 
 /// How long to wait for a connection.

@@ -44,6 +44,7 @@ pub(crate) struct Entry {
     provider_cost: Option<String>,
     usage: Option<String>,
     attempts: Option<String>,
+    control: Option<String>,
     parameters: Option<String>,
     properties: Option<String>,
     property_order: Option<String>,
@@ -58,6 +59,7 @@ impl Entry {
             provider_cost: row.provider_cost.map(|cost| cost.to_string()),
             usage: row.usage.as_ref().map(json).transpose()?,
             attempts: some_unless(row.attempts.is_empty(), || json(&row.attempts))?,
+            control: some_unless(row.control.is_empty(), || json(&row.control))?,
             parameters: some_unless(row.parameters.is_empty(), || json(&row.parameters))?,
             properties,
             property_order,
@@ -78,8 +80,15 @@ impl Entry {
     }
 
     fn weight(&self) -> usize {
-        let texts =
-            [&self.usage, &self.cost.text, &self.attempts, &self.parameters, &self.properties, &self.property_order];
+        let texts = [
+            &self.usage,
+            &self.cost.text,
+            &self.attempts,
+            &self.control,
+            &self.parameters,
+            &self.properties,
+            &self.property_order,
+        ];
         let error = self.row.error.as_ref().map_or(0, |error| error.message.len());
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         512 + texts + error + self.row.path.len()
@@ -94,6 +103,9 @@ pub(crate) const REQUESTS: Table<Entry> = Table {
         Column { name: "id", value: Value::Id(|e| Some(e.row.id.uuid())) },
         Column { name: "received_at", value: Value::Int(|e| Some(e.row.timing.received_at.micros())) },
         Column { name: "key_id", value: Value::Id(|e| e.row.key.map(|key| key.uuid())) },
+        Column { name: "origin", value: Value::Text(|e| Some(e.row.origin.code())) },
+        Column { name: "step", value: Value::Text(|e| Some(e.row.step.code())) },
+        Column { name: "name", value: Value::Text(|e| e.row.name.as_deref()) },
         Column { name: "api", value: Value::Text(|e| Some(&e.row.api)) },
         Column { name: "method", value: Value::Text(|e| Some(&e.row.method)) },
         Column { name: "path", value: Value::Text(|e| Some(&e.row.path)) },
@@ -124,12 +136,19 @@ pub(crate) const REQUESTS: Table<Entry> = Table {
         Column { name: "cost_outsize", value: Value::Text(|e| e.cost.outsize.as_deref()) },
         Column { name: "provider_cost", value: Value::Text(|e| e.provider_cost.as_deref()) },
         Column { name: "finish_reason", value: Value::Text(|e| e.row.finish_reason.as_deref()) },
+        Column { name: "native_finish_reason", value: Value::Text(|e| e.row.native_finish_reason.as_deref()) },
         Column { name: "service_tier", value: Value::Text(|e| e.row.service_tier.as_deref()) },
         Column { name: "error_kind", value: Value::Text(|e| e.row.error.as_ref().map(|error| &*error.kind)) },
         Column { name: "error_code", value: Value::Text(|e| e.row.error.as_ref()?.code.as_deref()) },
         Column { name: "error_message", value: Value::Text(|e| e.row.error.as_ref().map(|error| &*error.message)) },
         Column { name: "trace_id", value: Value::Text(|e| e.row.trace_id.as_deref()) },
+        Column { name: "span_id", value: Value::Text(|e| e.row.span_id.as_deref()) },
         Column { name: "parent_span_id", value: Value::Text(|e| e.row.parent_span_id.as_deref()) },
+        Column {
+            name: "cache_status",
+            value: Value::Text(|e| e.row.control.cache.as_ref().map(|cache| cache.status.code())),
+        },
+        Column { name: "control", value: Value::Text(|e| e.control.as_deref()) },
         Column { name: "request_len", value: Value::Int(|e| Some(int(e.row.request_body.len))) },
         Column { name: "request_state", value: Value::Text(|e| Some(state_code(e.row.request_body.state))) },
         Column { name: "response_len", value: Value::Int(|e| Some(int(e.row.response_body.len))) },
@@ -151,6 +170,9 @@ pub(crate) fn read_row(source: &impl Source) -> Result<Row, StoreError> {
             id: id.into(),
             org: source.some_id("org_id")?.into(),
             key: source.id("key_id")?.map(Into::into),
+            origin: read_code("origin", &source.some_text("origin")?)?,
+            step: read_code("step", &source.some_text("step")?)?,
+            name: source.text("name")?,
             api: source.some_text("api")?,
             method: source.some_text("method")?,
             path: source.some_text("path")?,
@@ -165,12 +187,15 @@ pub(crate) fn read_row(source: &impl Source) -> Result<Row, StoreError> {
             outcome: read_code("outcome", &source.some_text("outcome")?)?,
             error: read_error(source)?,
             finish_reason: source.text("finish_reason")?,
+            native_finish_reason: source.text("native_finish_reason")?,
             service_tier: source.text("service_tier")?,
             timing: read_timing(source)?,
             usage: read_json(source, "usage")?,
             cost: read_cost(source)?,
             provider_cost: source.text("provider_cost")?.map(|text| read_code("provider_cost", &text)).transpose()?,
+            control: read_json(source, "control")?.unwrap_or_default(),
             trace_id: source.text("trace_id")?,
+            span_id: source.text("span_id")?,
             parent_span_id: source.text("parent_span_id")?,
             request_body: read_stored_body(source, "request_len", "request_state")?,
             response_body: read_stored_body(source, "response_len", "response_state")?,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tachograph_record::{
-    Asked, Attempt, Attribution, Body, CacheTtl, Cost, CostLine, CostState, Direction, FinishReason, Kind, Leaf,
-    LogRecord, Modality, Money, OrgId, Outcome, Parameters, PromptRef, Quantity, Reading, RecordId, RecordedError,
-    SessionRef, Timestamp, Timing, Unit, Usage, UsageReading,
+    Asked, Attempt, Attribution, Body, CacheStatus, CacheTtl, CacheVerdict, Control, Cost, CostLine, CostState,
+    Direction, FinishReason, Kind, Leaf, LimitVerdict, LogRecord, Modality, Money, OrgId, Origin, Outcome, Parameters,
+    PromptRef, Quantity, Reading, RecordId, RecordedError, SessionRef, Step, Timestamp, Timing, Unit, Usage,
+    UsageReading,
 };
 use uuid::Uuid;
 
@@ -83,20 +84,7 @@ impl Dice {
 pub(crate) fn plain(org: OrgId, received_at: i64) -> LogRecord {
     LogRecord {
         id: RecordId::generate(),
-        asked: Asked {
-            org,
-            key: None,
-            api: "openai.chat".into(),
-            method: "POST".into(),
-            path: "/v1/chat/completions".into(),
-            model: None,
-            stream: false,
-            parameters: Parameters::default(),
-            attribution: Attribution::default(),
-            body: Body::default(),
-            trace_id: None,
-            parent_span_id: None,
-        },
+        asked: Asked { org, api: "openai.chat".into(), path: "/v1/chat/completions".into(), ..Asked::default() },
         provider: None,
         provider_model: None,
         attempts: Vec::new(),
@@ -112,6 +100,7 @@ pub(crate) fn plain(org: OrgId, received_at: i64) -> LogRecord {
         },
         reading: Reading::default(),
         cost: CostState::NoUsage,
+        control: Control::default(),
         response: Body::default(),
     }
 }
@@ -147,6 +136,11 @@ pub(crate) fn full(dice: &mut Dice, org: OrgId) -> LogRecord {
     record.asked.parameters = parameters(dice);
     record.asked.attribution = attribution(dice);
     record.asked.body = body(dice);
+    record.asked.origin = *dice.pick(&Origin::ALL);
+    record.asked.step = *dice.pick(&Step::ALL);
+    record.asked.name = dice.maybe(Dice::odd);
+    record.asked.span_id = dice.maybe(|dice| format!("{:016x}", dice.roll()));
+    record.control = control(dice);
     record.asked.trace_id = dice.maybe(|dice| format!("{:032x}", dice.roll()));
     record.asked.parent_span_id = dice.maybe(|dice| format!("{:016x}", dice.roll()));
     record.provider = dice.maybe(|dice| Arc::from(*dice.pick(&["openai", "anthropic", "my\0own"])));
@@ -208,6 +202,27 @@ fn attribution(dice: &mut Dice) -> Attribution {
     told
 }
 
+fn control(dice: &mut Dice) -> Control {
+    Control {
+        cache: dice.maybe(|dice| CacheVerdict {
+            status: *dice.pick(&CacheStatus::ALL),
+            source: dice.maybe(|_| RecordId::generate()),
+            saved: dice.maybe(Dice::money),
+            saved_us: dice.maybe(Dice::count),
+            bucket: dice.maybe(|_| 3),
+        }),
+        limits: (0..dice.below(3))
+            .map(|_| LimitVerdict {
+                limit: dice.odd(),
+                scope: dice.odd(),
+                verdict: "denied".into(),
+                remaining: dice.maybe(Dice::odd),
+            })
+            .collect(),
+        notes: (0..dice.below(3)).map(|_| dice.odd()).collect(),
+    }
+}
+
 fn attempt(dice: &mut Dice) -> Attempt {
     Attempt {
         provider: "anthropic".into(),
@@ -215,7 +230,10 @@ fn attempt(dice: &mut Dice) -> Attempt {
         sent_us: dice.roll(),
         head_us: dice.maybe(Dice::count),
         status: dice.maybe(|_| 529),
+        first_token_us: dice.maybe(Dice::count),
+        cost: dice.maybe(Dice::money),
         error: dice.maybe(error),
+        ..Attempt::default()
     }
 }
 
@@ -237,6 +255,7 @@ fn reading(dice: &mut Dice) -> Reading {
             _ => UsageReading::Known(usage),
         },
         finish_reason: dice.maybe(|_| FinishReason::ToolCalls),
+        native_finish_reason: dice.maybe(Dice::odd),
         service_tier: dice.maybe(Dice::odd),
         provider_cost: dice.maybe(Dice::money),
         ..Reading::default()
