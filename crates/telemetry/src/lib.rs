@@ -37,6 +37,7 @@
 //! handle that they tell [what was asked](Trip::asked) and [each attempt](Trip::attempt). Up comes one [`Served`] in the
 //! response's extensions: who served, and the [`Tap`](tachograph_record::Tap) that reads the answer as it passes.
 
+pub mod attribution;
 mod body;
 mod future;
 mod layer;

@@ -1,6 +1,5 @@
 //! Admit: who calls, what for, one bounded read, one parse; a [`Call`] comes out, or a refusal in the caller's dialect.
 
-mod attribution;
 mod caller;
 mod content;
 mod model;
@@ -20,6 +19,7 @@ use http_body::Body as HttpBody;
 use tachograph_pricing::PriceBook;
 use tachograph_record::{Asked, Attribution, Body, RecordedError};
 use tachograph_reply::{ApiError, ErrorShape};
+use tachograph_telemetry::attribution::{self, Told};
 use tachograph_telemetry::{Served, Trip};
 use tower::{Layer, Service};
 
@@ -30,7 +30,6 @@ use crate::keys::KeyRing;
 
 pub(crate) use caller::PROVIDER_KEY_HEADERS;
 
-use attribution::Told;
 use content::Content;
 use route::Route;
 

@@ -1,4 +1,5 @@
-//! What a call is for, as headers tell it: `Helicone-*`, mirrored as `Tachograph-*`.
+//! What a call is for, as headers tell it: `Helicone-*`, mirrored as `Tachograph-*`. A gateway reads them of the calls
+//! that pass, a logger of those it is told of.
 
 use http::header::HeaderMap;
 use http::{HeaderName, HeaderValue};
@@ -6,10 +7,13 @@ use tachograph_record::{Attribution, PromptRef, SessionRef};
 
 /// What our headers told.
 #[derive(Default)]
-pub(super) struct Told {
-    pub(super) attribution: Attribution,
-    pub(super) omit_request: bool,
-    pub(super) omit_response: bool,
+pub struct Told {
+    /// Who caused the call and what for.
+    pub attribution: Attribution,
+    /// Whether the request's body is not to be kept.
+    pub omit_request: bool,
+    /// Whether the answer's body is not to be kept.
+    pub omit_response: bool,
 }
 
 /// The rest of a header's name behind `helicone-` or `tachograph-`.
@@ -19,7 +23,7 @@ fn ours(name: &HeaderName) -> Option<&str> {
 }
 
 /// Reads our headers in one pass and takes all of them out: none reaches a provider.
-pub(super) fn take(headers: &mut HeaderMap) -> Told {
+pub fn take(headers: &mut HeaderMap) -> Told {
     let mut told = Told::default();
     let mut found = Vec::new();
     let (mut session, mut prompt) = (SessionRef::default(), PromptRef::default());
@@ -59,7 +63,8 @@ fn text(value: &HeaderValue) -> String {
 }
 
 /// The trace and span id of a W3C `traceparent` header.
-pub(super) fn traceparent(headers: &HeaderMap) -> Option<(String, String)> {
+#[must_use]
+pub fn traceparent(headers: &HeaderMap) -> Option<(String, String)> {
     let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
     let (_version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
     let is_id = |id: &str, len: usize| {
