@@ -9,6 +9,7 @@ mod endings;
 mod fields;
 mod headers;
 mod keys;
+mod logged;
 mod other_apis;
 mod pacing;
 mod replay;

@@ -11,6 +11,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use tachograph_gateway::{EdgeBody, Endpoints, Gateway};
+use tachograph_logger::LogRoutes;
 use tower::Service;
 
 /// The console's paths: these and all below them.
@@ -22,6 +23,8 @@ pub(crate) struct Front {
     pub(crate) gateway: Gateway<Incoming>,
     pub(crate) console: Option<Router>,
     pub(crate) endpoints: Arc<Endpoints>,
+    /// Where calls are told of that passed no gateway.
+    pub(crate) logs: LogRoutes,
 }
 
 impl Front {
@@ -47,6 +50,13 @@ impl Service<Request<Incoming>> for Front {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         if matches!(request.uri().path(), "/healthz" | "/readyz") {
             return Box::pin(async { Ok(alive()) });
+        }
+        let is_told = LogRoutes::takes(request.uri().path());
+        if is_told && self.endpoints.by_host(request.headers(), request.uri()).is_none() {
+            let logs = self.logs.clone();
+            return Box::pin(async move {
+                Ok(logs.answer(request).await.map(|body| Either::Right(axum::body::Body::new(body))))
+            });
         }
         match &self.console {
             Some(console) if self.is_for_console(&request) => {

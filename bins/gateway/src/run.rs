@@ -15,7 +15,7 @@ use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
     Door, Endpoints, Gateway, KeyRing, PriceWatch, Priced, Upstream, serve as serve_connections, stack,
 };
-use tachograph_logger::{Gauges, Intake, Limits, Logger};
+use tachograph_logger::{Gauges, Intake, Limits, LogRoutes, Logger, RouteOptions};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
 use tachograph_store::Store;
@@ -42,6 +42,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let prices = prices(&config)?;
     let endpoints = endpoints(&config);
     let watch = PriceWatch::new(prices.clone(), config_file);
+    let logs = logs(&config, keys.clone(), prices.clone(), logger.intake());
     let gateway = gateway(&config, keys.clone(), endpoints.clone(), prices.clone(), logger.intake())?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
@@ -68,7 +69,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     }
     welcome(first_key.as_ref(), &endpoints, address, console_at, &login)?;
 
-    let front = Front { gateway, console: apart.is_none().then_some(console), endpoints };
+    let front = Front { gateway, console: apart.is_none().then_some(console), endpoints, logs };
     let stop = async {
         stop_signal().await;
         closing.close();
@@ -179,6 +180,16 @@ where
     let keep_body = (config.logging.bodies == Bodies::Full).then_some(keep);
     let door = Door { keys, endpoints, prices: prices.clone(), max_body: config.max_request_body.bytes(), keep_body };
     Ok(stack(door, upstream, Priced::new(intake, prices), keep))
+}
+
+/// The routes on which calls are told of that passed no gateway.
+fn logs(config: &Config, keys: Arc<KeyRing>, prices: Arc<PriceBook>, intake: Intake) -> LogRoutes {
+    LogRoutes::new(RouteOptions {
+        sink: Arc::new(Priced::new(intake, prices.clone())),
+        callers: Arc::new(move |key: &str| keys.check(key).map(|holder| (holder.org, holder.key))),
+        prices,
+        keep_body: (config.logging.bodies == Bodies::Full).then_some(config.logging.max_body.bytes()),
+    })
 }
 
 struct Keys(Arc<KeyRing>);

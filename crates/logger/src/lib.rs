@@ -20,8 +20,11 @@
 //! said in the log ([`WhenFull::DropNewest`]): a request never waits for its own record. [`Intake`] is a
 //! [`RecordSink`](tachograph_telemetry::RecordSink); a queue on disk that survives a crash takes its place there.
 
+mod async_log;
 mod intake;
+mod routes;
 mod writer;
 
 pub use intake::{Gauges, Intake, Limits, WhenFull};
+pub use routes::{Callers, LogRoutes, RouteOptions};
 pub use writer::Logger;

@@ -7,6 +7,7 @@ use crate::chat::{Assembler, ChatRequest, ChatResponse};
 use crate::dialect::dialect;
 use crate::json;
 use crate::plain::shown;
+use crate::told::as_event_stream;
 use crate::{DialectId, StreamEvent};
 
 /// What was asked and answered, as far as it could be read.
@@ -27,6 +28,8 @@ pub struct Conversation {
 #[must_use]
 pub fn conversation(api: &str, stream: bool, request: &[u8], response: &[u8]) -> Conversation {
     let Some(api) = Api::named(api) else { return Conversation::default() };
+    let told = as_event_stream(response);
+    let response = told.as_deref().unwrap_or(response);
     let id = match &api.kind {
         Kind::Chat => api.family(),
         Kind::Plain(plain) => return shown(api, plain, request, response),

@@ -54,6 +54,7 @@ mod registry;
 mod seal;
 pub mod sse;
 mod tap;
+mod told;
 pub mod usage;
 
 pub use api::Api;
@@ -66,3 +67,4 @@ pub use provider::{AuthStyle, MaxTokensField, Provider, Quirks, StreamUsage, Thi
 pub use registry::Registry;
 use tachograph_reply::ApiError;
 pub use tap::opaque_tap;
+pub use told::as_event_stream;
