@@ -162,7 +162,9 @@ mod tests {
     use super::*;
 
     fn recordings() -> Vec<PathBuf> {
-        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/traffic")];
+        let shared = std::env::var_os("TACHOGRAPH_SHARED")
+            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+        let mut folders = vec![shared.join("traffic")];
         let mut files = Vec::new();
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

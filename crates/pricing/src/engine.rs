@@ -94,7 +94,8 @@ fn choose_nearest<'m>(model: &'m Model, chain: &[PriceMeter], request: &Request<
 }
 
 /// The rate of one meter. A tier's price goes before all standard ones; where the tier has none for this meter, the
-/// standard price holds: OpenAI lists no batch price for cached input of some models, and bills it as usual.
+/// standard price holds: OpenAI lists no batch price for cached input of some models, and bills it as usual. So does it
+/// where the request is past a threshold from which on only the standard price is listed anew.
 fn choose<'m>(model: &'m Model, meter: PriceMeter, request: &Request<'_>) -> Option<&'m Rate> {
     let rates = model.rates_of(meter);
     let in_tier = |tier: Option<&str>| {
@@ -104,7 +105,13 @@ fn choose<'m>(model: &'m Model, meter: PriceMeter, request: &Request<'_>) -> Opt
                 .is_some_and(|condition| condition_tier(condition, tier) && request.meets(condition))
         })
     };
-    request.context.tiers().find_map(|tier| in_tier(Some(tier))).or_else(|| in_tier(None))
+    let standard = in_tier(None);
+    let of_tier = request.context.tiers().find_map(|tier| in_tier(Some(tier)));
+    let threshold = |rate: &Rate| model.condition_of(rate).and_then(|condition| condition.over_input);
+    match (of_tier, standard) {
+        (Some(of_tier), Some(standard)) if threshold(standard) > threshold(of_tier) => Some(standard),
+        (of_tier, standard) => of_tier.or(standard),
+    }
 }
 
 fn condition_tier(condition: &Condition, tier: Option<&str>) -> bool {

@@ -204,6 +204,15 @@ fn hard_case_21_the_threshold_reprices_the_whole_request() {
     assert_eq!((inclusive(199_999).as_str(), inclusive(200_000).as_str()), ("0.399998", "0.8"));
     let batch = PriceContext { batch: true, ..now() };
     assert_eq!(total(&book, "tiered", &[(Leaf::INPUT, 200_001), (Leaf::OUTPUT, 1000)], &batch), "0.611253");
+    let cached = [(Leaf::INPUT, 200_001), (Leaf::CACHE_READ, 1000)];
+    assert_eq!(
+        total(&book, "tiered", &cached, &batch),
+        "0.600603",
+        "reads have no batch price: the standard one above"
+    );
+    let priority = PriceContext { service_tier: Some("priority"), ..now() };
+    let long = [(Leaf::INPUT, 200_001), (Leaf::OUTPUT, 1000)];
+    assert_eq!(total(&book, "tiered", &long, &priority), "1.222506", "above it only the standard prices are listed");
 }
 
 #[test]

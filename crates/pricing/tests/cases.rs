@@ -60,7 +60,9 @@ struct Target {
 
 /// The cases; `None`, said once, where the folder is not beside the checkout.
 fn cases() -> Option<Vec<Case>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/pricing-cases/cases.jsonl");
+    let shared = std::env::var_os("TACHOGRAPH_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let path = shared.join("pricing-cases/cases.jsonl");
     match std::fs::read_to_string(path) {
         Ok(text) => Some(text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()),
         Err(_) if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("the pricing cases are missing"),

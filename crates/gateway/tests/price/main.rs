@@ -96,9 +96,15 @@ fn goldens() {
     }
 }
 
+/// Where recorded material lies: `TACHOGRAPH_SHARED`, else beside the checkout.
+fn shared() -> PathBuf {
+    std::env::var_os("TACHOGRAPH_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from)
+}
+
 /// The public sample; `None`, said once, where it is not beside the checkout.
 fn sample() -> Option<Vec<Value>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/pricing-cases/cases.jsonl");
+    let path = shared().join("pricing-cases/cases.jsonl");
     match std::fs::read_to_string(path) {
         Ok(text) => Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()),
         Err(_) if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("the pricing cases are missing"),

@@ -4,13 +4,14 @@
 //! cargo run -p tachograph-pricing --example import -- <folder with providers/*.jsonl> pricing/providers
 //! ```
 //!
-//! What a row means and which of its prices are taken is told in `points.rs`, the shape of the files in `write.rs`,
+//! What a row means and which of its prices are taken is told in `points.rs`, which of two tables is believed in `settle.rs`, the shape of the files in `write.rs`,
 //! provider names and aliases in `names.rs`. Files of providers that the folder does not know (`demo`) are left alone.
 //! The result depends on the input alone, so a second run over the same folder changes nothing.
 
 mod names;
 mod points;
 mod row;
+mod settle;
 mod write;
 
 use std::error::Error;
@@ -48,6 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(target)?;
     let (mut files, mut models) = (0, 0);
     for (id, rows) in &mut providers {
+        rows.iter_mut().for_each(settle::apply);
         rows.sort_by(|a, b| a.model.cmp(&b.model));
         let with_conflicts = rows.len() >= large;
         let own_aliases = aliases.get(id).cloned().unwrap_or_default();

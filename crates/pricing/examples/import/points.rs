@@ -18,7 +18,8 @@ use serde_json::Value;
 use crate::row::{PricePoint, Row};
 
 /// Sources from the most to the least trusted.
-const PRECEDENCE: &[&str] = &["azure-meters", "genai-prices", "litellm", "models.dev", "portkey", "langfuse"];
+pub(crate) const PRECEDENCE: &[&str] =
+    &["azure-meters", "genai-prices", "litellm", "models.dev", "portkey", "langfuse"];
 /// The tables that are as new as the set itself.
 const CURRENT: [&str; 2] = ["genai-prices", "litellm"];
 
@@ -133,7 +134,12 @@ type Table = BTreeMap<(usize, Condition), Chosen>;
 pub(crate) fn of(row: &Row) -> Vec<(Condition, Amounts)> {
     let mut table = choose(row);
     if CURRENT.iter().all(|tag| row.sources.iter().any(|source| source == tag)) {
-        table.retain(|(meter, condition), chosen| chosen.current || !is_covered(*meter, condition));
+        let is_kept =
+            |(meter, condition): &(usize, Condition), chosen: &Chosen| chosen.current || !is_covered(*meter, condition);
+        // A model that the current tables name without any price (it was withdrawn) keeps what it cost.
+        if table.iter().any(|(key, chosen)| is_kept(key, chosen)) {
+            table.retain(|key, chosen| is_kept(key, chosen));
+        }
     }
     drop_strict_twins(&mut table);
     drop_redundant(&mut table);
@@ -152,10 +158,23 @@ fn choose(row: &Row) -> Table {
         .iter()
         .any(|point| ["input_seconds", "audio_seconds", "input_audio_seconds"].contains(&point.meter.as_str()));
     let makes_images = row.mode.as_deref().is_some_and(|mode| MAKES_IMAGES.contains(&mode));
+    let costs_none =
+        |meter: &str| row.prices.iter().filter(|point| point.meter == meter).all(|point| point.price == "0");
+    let bills_heard_as_out = row.mode.as_deref() == Some("audio_transcription")
+        && costs_none("input_seconds")
+        && !costs_none("output_seconds");
+    let has_price_of_made = row.prices.iter().any(|point| point.meter == "output_image_each");
     for point in row.prices.iter().filter(|point| point.above_seconds.is_none()) {
         let source_meter = match point.meter.as_str() {
-            "input_image_each" if makes_images => "output_image_each",
+            // Some tables give an image model's price as that of an image "in". By size or quality it is of the image made;
+            // else, with a price of images out beside it, it is what it says: of the picture that is edited.
+            "input_image_each" if makes_images && (!has_price_of_made || !point.variant.is_empty()) => {
+                "output_image_each"
+            }
             "input_video_seconds" if !has_other_seconds => "input_seconds",
+            // A transcription has one duration, that of what was heard, in whichever column its price stands.
+            "input_seconds" if bills_heard_as_out => continue,
+            "output_seconds" if bills_heard_as_out => "input_seconds",
             other => other,
         };
         let Some(place) = METERS.iter().position(|(name, _, _)| *name == source_meter) else { continue };
@@ -286,8 +305,11 @@ fn drop_redundant(table: &mut Table) {
     let changes_nothing: Vec<_> = table
         .iter()
         .filter(|((meter, condition), chosen)| {
+            // In a tier it says that the standard price above the threshold is not what holds.
+            let is_standard = condition.tier.is_none();
             let below = (*meter, below(condition));
-            thresholds.get(&below) == Some(&1)
+            is_standard
+                && thresholds.get(&below) == Some(&1)
                 && condition.over_input.is_some()
                 && table.get(&below).is_some_and(|held| held.amount == chosen.amount)
         })

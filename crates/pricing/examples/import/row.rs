@@ -40,7 +40,7 @@ pub(crate) struct Limits {
     pub(crate) max_output_tokens: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct PricePoint {
     pub(crate) meter: String,
     pub(crate) per: u64,
@@ -58,6 +58,24 @@ pub(crate) struct PricePoint {
     pub(crate) effective_from: Option<String>,
     pub(crate) effective_until: Option<String>,
     pub(crate) sources: Vec<String>,
+}
+
+impl PricePoint {
+    /// Whether two points are prices of the same meter under the same conditions.
+    pub(crate) fn is_for_the_same(&self, other: &Self) -> bool {
+        self.meter == other.meter
+            && self.per == other.per
+            && self.service_tier == other.service_tier
+            && self.above_input_tokens == other.above_input_tokens
+            && self.above_seconds == other.above_seconds
+            && self.region == other.region
+            && self.deployment == other.deployment
+            && self.variant == other.variant
+            && self.when == other.when
+            && self.time_window == other.time_window
+            && self.effective_from == other.effective_from
+            && self.effective_until == other.effective_until
+    }
 }
 
 /// The sources' tags with what stood behind them, and the day of the tables.

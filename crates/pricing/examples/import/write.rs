@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::names;
 use crate::points::{self, Amounts, Condition};
 use crate::row::{Row, Versions};
+use crate::settle;
 
 /// A provider's file, and how many models with a price are in it.
 pub(crate) fn provider(
@@ -95,7 +96,7 @@ fn model(out: &mut String, row: &Row, aliases: &[String], prices: &[(Condition, 
     let notes: Vec<String> = row.notes.iter().cloned().chain(billing_notes(row)).collect();
     list(out, "notes", notes.iter().map(String::as_str));
     if with_conflicts {
-        let conflicts: Vec<String> = row.conflicts.iter().map(conflict).collect();
+        let conflicts: Vec<String> = row.conflicts.iter().map(|held| conflict(&row.provider, held)).collect();
         long_list(out, "conflicts", &conflicts);
     }
     let mut blocks: BTreeMap<Dates<'_>, Vec<(&Condition, &Amounts)>> = BTreeMap::new();
@@ -180,8 +181,8 @@ fn billing_notes(row: &Row) -> Vec<String> {
     notes
 }
 
-/// `cache_read, tier batch: genai-prices 0.003, litellm 0.006`.
-fn conflict(conflict: &BTreeMap<String, Value>) -> String {
+/// `cache_read, tier batch: genai-prices 0.003, litellm 0.006; taken: 0.003, <the reason>`.
+fn conflict(provider: &str, conflict: &BTreeMap<String, Value>) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     let name = conflict.get("meter").or_else(|| conflict.get("field")).map(text).unwrap_or_default();
     let is_said_elsewhere = |key: &str| ["meter", "field", "values", "unit", "per"].contains(&key);
@@ -189,7 +190,10 @@ fn conflict(conflict: &BTreeMap<String, Value>) -> String {
     let about = qualifiers.fold(name, |about, (key, value)| format!("{about}, {key} {}", text(value)));
     let values = conflict.get("values").and_then(Value::as_object).into_iter().flatten();
     let values: Vec<String> = values.map(|(source, value)| format!("{source} {}", text(value))).collect();
-    format!("{about}: {}", values.join(", "))
+    let taken = settle::settle(provider, conflict)
+        .map(|settled| format!("; taken: {}, {}", settled.value, settled.reason))
+        .unwrap_or_default();
+    format!("{about}: {}{taken}", values.join(", "))
 }
 
 fn line(out: &mut String, text: &str) {
