@@ -178,6 +178,8 @@ const fn home(dialect: DialectId) -> &'static str {
         DialectId::OpenAiChat | DialectId::OpenAiResponses => "openai",
         DialectId::AnthropicMessages => "anthropic",
         DialectId::GeminiGenerateContent => "gemini",
+        DialectId::CohereChat => "cohere",
+        DialectId::OllamaChat => "ollama-native",
     }
 }
 

@@ -123,6 +123,12 @@ impl Api {
         }
     }
 
+    /// Whether it streams to those who say nothing of streams.
+    #[must_use]
+    pub fn streams_unasked(&self) -> bool {
+        self.family == DialectId::OllamaChat && self.name != "ollama.embed"
+    }
+
     /// Whether it only counts and uses nothing itself: its usage is no reason to be charged.
     #[must_use]
     pub fn only_counts(&self) -> bool {

@@ -46,7 +46,9 @@ pub fn conversation(api: &str, stream: bool, request: &[u8], response: &[u8]) ->
 pub(crate) fn read_answer(id: DialectId, stream: bool, response: &[u8], read: &mut Conversation) {
     let begins = response.trim_ascii_start().first();
     let is_document = matches!(begins, Some(b'{' | b'[')) || !stream && begins != Some(&b'd') && begins != Some(&b'e');
-    if is_document {
+    // Lines of JSON begin as a document does.
+    let is_lines = stream && dialect(id).stream_type() == "application/x-ndjson";
+    if is_document && !is_lines {
         document(id, response, read);
     } else if begins.is_some() {
         streamed(id, response, read);

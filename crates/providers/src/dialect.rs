@@ -9,7 +9,7 @@ use tachograph_reply::{ApiError, ErrorShape};
 use crate::api::{Api, Kind};
 use crate::chat::{ChatRequest, ChatResponse, StreamEvent};
 use crate::loss::Note;
-use crate::{AuthStyle, Provider, anthropic, gemini, openai_chat, openai_responses};
+use crate::{AuthStyle, Provider, anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
 
 /// A wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +26,12 @@ pub enum DialectId {
     /// Google's generateContent.
     #[serde(rename = "gemini.generateContent", alias = "gemini")]
     GeminiGenerateContent,
+    /// Cohere's chat, version 2.
+    #[serde(rename = "cohere.chat", alias = "cohere")]
+    CohereChat,
+    /// Ollama's own chat.
+    #[serde(rename = "ollama.chat", alias = "ollama")]
+    OllamaChat,
 }
 
 /// A wire format's two directions. Bytes in, values out: nothing here does IO, waits or knows of a clock.
@@ -38,6 +44,11 @@ pub trait Dialect: Send + Sync {
 
     /// How its clients read errors.
     fn error_shape(&self) -> ErrorShape;
+
+    /// The media type of its streams.
+    fn stream_type(&self) -> &'static str {
+        "text/event-stream"
+    }
 
     /// Reads a request.
     ///
@@ -171,6 +182,16 @@ static TABLE: &[Row] = &[
             headers: &[],
         },
     },
+    Row {
+        id: DialectId::CohereChat,
+        dialect: &cohere::CohereChat,
+        conventions: Conventions { chat_path: "/v2/chat", auth: || AuthStyle::Bearer, headers: &[] },
+    },
+    Row {
+        id: DialectId::OllamaChat,
+        dialect: &ollama::OllamaChat,
+        conventions: Conventions { chat_path: "/api/chat", auth: || AuthStyle::Bearer, headers: &[] },
+    },
 ];
 
 /// The chat APIs, one of each dialect.
@@ -184,6 +205,8 @@ pub(crate) static CHAT_APIS: &[Api] = &[
         family: DialectId::GeminiGenerateContent,
         kind: Kind::Chat,
     },
+    Api { name: "cohere.chat", ends: &["/v2/chat"], family: DialectId::CohereChat, kind: Kind::Chat },
+    Api { name: "ollama.chat", ends: &["/api/chat"], family: DialectId::OllamaChat, kind: Kind::Chat },
 ];
 
 fn row(id: DialectId) -> &'static Row {

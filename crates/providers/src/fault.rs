@@ -72,7 +72,7 @@ impl Fault {
                 ..Self::default()
             }),
             _ => Some(Self {
-                kind: text(outer.get("type")).filter(|kind| kind != "error"),
+                kind: text(outer.get("type")).filter(|kind| kind != "error").or_else(|| text(outer.get("error_type"))),
                 code: text(outer.get("code")),
                 param: text(outer.get("param")),
                 message: text(outer.get("message")).or_else(|| detail(outer.get("detail")?))?,

@@ -239,7 +239,9 @@ mod tests {
         let api = |provider: &str, path: &str| crate::Registry::builtin().get(provider)?.api_of(path).map(Api::name);
         assert_eq!(api("writer", "/v1/chat"), Some("openai.chat"));
         assert_eq!(api("writer", "/v1/chat?x=1"), Some("openai.chat"));
-        assert_eq!(api("openai", "/v1/chat"), None);
+        assert_eq!(api("openai", "/v1/talk"), None);
+        assert_eq!(api("cohere", "/v1/chat"), Some("cohere.chat.v1"));
+        assert_eq!(api("ollama", "/api/chat"), Some("ollama.chat"));
         assert_eq!(api("openai", "/v1/embeddings"), Some("openai.embeddings"));
         assert_eq!(api("anthropic", "/v1/messages"), Some("anthropic.messages"));
     }

@@ -19,6 +19,8 @@ const MAX_DOCUMENT: usize = 64 << 20;
 pub(crate) trait Watch: Send {
     /// Whether a stream may come as one JSON array, whose elements are its events.
     const STREAMS_ARRAYS: bool = false;
+    /// Whether a stream may come as objects one after the other, a line each. A whole answer is then a stream of one.
+    const STREAMS_LINES: bool = false;
 
     /// Sees one event of a stream. Returns whether content has been seen so far.
     fn event(&mut self, event: &Event<'_>) -> bool;
@@ -36,7 +38,7 @@ enum Body {
     /// Not known before the first byte.
     Undecided,
     Stream,
-    /// A stream whose events are the elements of an array.
+    /// A stream whose events are the elements of an array, or objects one after the other.
     Array,
     Document,
 }
@@ -94,8 +96,8 @@ fn looks_like(stream: bool, piece: &[u8]) -> Option<Body> {
     })
 }
 
-fn begins_array(piece: &[u8]) -> bool {
-    piece.trim_ascii_start().starts_with(b"[")
+fn begins(piece: &[u8], first: &[u8]) -> bool {
+    piece.trim_ascii_start().starts_with(first)
 }
 
 impl<W: Watch> Tap for DialectTap<W> {
@@ -103,7 +105,8 @@ impl<W: Watch> Tap for DialectTap<W> {
         if self.body == Body::Undecided {
             self.body = match looks_like(self.stream, piece) {
                 None => Body::Undecided,
-                Some(Body::Document) if W::STREAMS_ARRAYS && begins_array(piece) => Body::Array,
+                Some(Body::Document) if W::STREAMS_ARRAYS && begins(piece, b"[") => Body::Array,
+                Some(Body::Document) if W::STREAMS_LINES && begins(piece, b"{") => Body::Array,
                 Some(body) => body,
             };
         }

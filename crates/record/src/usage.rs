@@ -4,6 +4,7 @@
 //! Adding up such numbers is how calls come to be billed twice. So a [`Usage`] holds *disjoint* leaves, each token in
 //! exactly one, and every inclusive total is computed from them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -301,6 +302,9 @@ pub struct Usage {
     tokens: SmallVec<[(Leaf, u64); 4]>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     units: Vec<(Unit, Quantity)>,
+    /// Input and output tokens that the provider bills, where it says that these are others than were read and written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    billed: Option<(u64, u64)>,
     /// Where the numbers come from.
     pub source: UsageSource,
 }
@@ -309,7 +313,7 @@ impl Usage {
     /// Nothing counted yet, from this source.
     #[must_use]
     pub fn new(source: UsageSource) -> Self {
-        Self { tokens: SmallVec::new(), units: Vec::new(), source }
+        Self { tokens: SmallVec::new(), units: Vec::new(), billed: None, source }
     }
 
     /// What a provider reported, as disjoint leaves.
@@ -342,6 +346,28 @@ impl Usage {
             Ok(at) => self.units[at].1 = Quantity(self.units[at].1.0.saturating_add(quantity.0)),
             Err(at) => self.units.insert(at, (unit, quantity)),
         }
+    }
+
+    /// Says that the provider bills so many input and output tokens, whatever the leaves hold: Cohere counts what the model
+    /// read (`tokens`) and bills less (`billed_units`).
+    pub fn set_billed(&mut self, input: u64, output: u64) {
+        self.billed = Some((input, output));
+    }
+
+    /// Input and output tokens that are billed, where the provider says that these are others than the leaves hold.
+    #[must_use]
+    pub fn billed(&self) -> Option<(u64, u64)> {
+        self.billed
+    }
+
+    /// What is to be priced: this, or what the provider says it bills in its place.
+    #[must_use]
+    pub fn billable(&self) -> Cow<'_, Self> {
+        let Some((input, output)) = self.billed else { return Cow::Borrowed(self) };
+        let mut usage = Self { units: self.units.clone(), ..Self::new(self.source) };
+        usage.add(Leaf::INPUT, input);
+        usage.add(Leaf::OUTPUT, output);
+        Cow::Owned(usage)
     }
 
     /// The leaves that hold tokens, in a fixed order.

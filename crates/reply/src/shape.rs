@@ -17,6 +17,10 @@ pub enum ErrorShape {
     Anthropic,
     /// `{"error":{"code","message","status"}}`
     Gemini,
+    /// `{"message"}`, with what else is known beside it
+    Cohere,
+    /// `{"error":"text"}`; a line of its own where a stream breaks off
+    Ollama,
 }
 
 impl ErrorShape {
@@ -51,6 +55,13 @@ impl ErrorShape {
             Self::OpenAi => format!("data: {value}\n\n"),
             Self::Anthropic => format!("event: error\ndata: {value}\n\n"),
             Self::Gemini => format!("data: {value}\r\n\r\n"),
+            // Its clients take an event without a type they know for none: the error is told in a last word of theirs.
+            Self::Cohere => {
+                let delta = json!({"finish_reason": "ERROR", "error": error.message()});
+                let event = json!({"type": "message-end", "delta": delta, "error": value});
+                format!("event: message-end\ndata: {event}\n\n")
+            }
+            Self::Ollama => format!("{value}\n"),
         })
     }
 
@@ -84,6 +95,16 @@ impl ErrorShape {
                 });
                 extend(&mut inner, metadata);
                 json!({ "error": inner })
+            }
+            Self::Cohere => {
+                let mut body = json!({"message": error.message(), "code": error.code()});
+                extend(&mut body, metadata);
+                body
+            }
+            Self::Ollama => {
+                let mut body = json!({"error": error.message(), "code": error.code()});
+                extend(&mut body, metadata);
+                body
             }
         }
     }

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use memchr::memmem;
 use serde::de::IgnoredAny;
-use tachograph_providers::json;
+use tachograph_providers::{Api, json};
 use tachograph_record::Parameters;
 use tachograph_reply::ApiError;
 
@@ -45,6 +45,8 @@ pub(super) fn look(body: &Bytes, headers: &HeaderMap, route: Option<&Route>) -> 
     }
     let Some(fields) = json::fields(body) else { return content };
     content.is_object = true;
+    // Ollama's own API streams unless told not to.
+    content.stream = route.and_then(|route| route.api).is_some_and(Api::streams_unasked);
     for field in fields {
         let value = &body[field.value.clone()];
         match &body[field.key.clone()] {

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Response};
 use http_body_util::{BodyExt, Limited};
 use tachograph_providers::{Action, Answering, Api, DialectId, Note, dialect, opaque_tap};
 use tachograph_record::Tap;
-use tachograph_reply::{ApiError, ErrorKind};
+use tachograph_reply::{ApiError, ErrorKind, ErrorShape};
 use tachograph_telemetry::{Served, SharedTap};
 
 use super::headers;
@@ -20,6 +20,8 @@ use crate::upstream::UpstreamBody;
 
 /// The largest answer that is held whole to translate it, in bytes.
 const LARGEST_TRANSLATED: usize = 64 << 20;
+/// The media type of streams that are lines of JSON.
+const LINES: &str = "application/x-ndjson";
 /// Notes on what the provider could not be asked for, as `feature=dropped` items.
 const NOTES_HEADER: HeaderName = HeaderName::from_static("tachograph-translation");
 
@@ -46,7 +48,9 @@ pub(super) async fn read(
             let events = is_event_stream(&head.headers);
             let tap = SharedTap::new(tap_for(call.api, events, &head));
             let hide = hide.filter(|_| events);
-            let relay = Relay::new(body, tap.clone(), hide, events.then_some(call.shape));
+            // A stream of lines can end with an error only in the one dialect that has such lines.
+            let told = events || call.shape == ErrorShape::Ollama && is_stream(&head.headers);
+            let relay = Relay::new(body, tap.clone(), hide, told.then_some(call.shape));
             head.extensions.insert(served.with_shared_tap(tap));
             Ok(Response::from_parts(head, AnswerBody::Relay { body: relay }))
         }
@@ -56,8 +60,9 @@ pub(super) async fn read(
                 return Err(provider_error(head, body, from, candidate).await);
             }
             let to_caller = Answering { id: call.trip.id().to_string(), created: created(call), model };
-            let crossing = Crossing { from, to, to_caller, include_usage };
-            if is_event_stream(&head.headers) {
+            let crossing = Crossing { from, to, to_caller, include_usage, stream: call.stream };
+            if is_stream(&head.headers) {
+                head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(dialect(to).stream_type()));
                 let (translate, tap) = Translate::new(body, &crossing);
                 head.extensions.insert(served.with_tap(tap));
                 return Ok(Response::from_parts(head, AnswerBody::Translate { body: translate }));
@@ -77,9 +82,10 @@ async fn whole(
     served: Served,
 ) -> Result<Response<AnswerBody>, ApiError> {
     let native = collect(body).await?;
-    if looks_like_events(&native) {
+    let is_lines = crossing.stream && dialect(crossing.from).stream_type() == LINES;
+    if is_lines || looks_like_events(&native) {
         let (translated, tap) = translate::at_once(&native, crossing);
-        head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(dialect(crossing.to).stream_type()));
         head.extensions.insert(served.with_tap(tap));
         return Ok(Response::from_parts(head, AnswerBody::from(translated)));
     }
@@ -128,6 +134,14 @@ fn tap_for(api: Option<&'static Api>, events: bool, head: &Parts) -> Box<dyn Tap
 
 pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Whether the answer comes piece by piece, as events or as lines of JSON.
+fn is_stream(headers: &HeaderMap) -> bool {
+    let lines = |value: &HeaderValue| {
+        [LINES, "application/stream+json"].iter().any(|kind| value.as_bytes().starts_with(kind.as_bytes()))
+    };
+    is_event_stream(headers) || headers.get(CONTENT_TYPE).is_some_and(lines)
 }
 
 fn created(call: &Call) -> u64 {

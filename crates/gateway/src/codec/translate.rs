@@ -31,6 +31,8 @@ pub(super) struct Crossing {
     pub(super) to_caller: Answering,
     /// Whether the client wants usage at the end of a stream.
     pub(super) include_usage: bool,
+    /// Whether it asked for a stream.
+    pub(super) stream: bool,
 }
 
 /// Translates a stream that is there as a whole.

@@ -148,7 +148,7 @@ const ALWAYS_TOLD: Unit = Unit::WebSearches;
 
 /// The inclusive totals under their public names, those of 0 too; counts that are no whole numbers as decimals.
 fn inclusive(usage: &Usage) -> Map<String, Value> {
-    let totals = totals(usage);
+    let totals = totals(&usage.billable());
     let tokens = totals.tokens.into_iter().map(|(name, count)| (name.to_owned(), Value::from(count)));
     let none = (ALWAYS_TOLD.name().to_owned(), Value::from(0));
     let units = totals.units.into_iter().map(|(name, count)| {

@@ -140,6 +140,8 @@ pub enum ThinkingField {
     ThinkingBlocks,
     /// An item of its own (OpenAI Responses).
     Item,
+    /// `tool_plan`: what the model means to do, said before a call (Cohere).
+    ToolPlan,
 }
 
 /// Reasoning. Anthropic demands it back unchanged, signature and all, when tool results follow.

@@ -6,55 +6,60 @@ use super::{Becomes, Loss, Verdict};
 use crate::DialectId;
 use crate::DialectId::{AnthropicMessages as Am, GeminiGenerateContent as Gg, OpenAiChat as Oc, OpenAiResponses as Or};
 
-const fn never(_: &Value) -> bool {
+pub(super) const fn never(_: &Value) -> bool {
     false
 }
 
-fn off(value: &Value) -> bool {
+pub(super) fn off(value: &Value) -> bool {
     matches!(value, Value::Bool(false)) || value.as_f64() == Some(0.0)
 }
 
-fn one(value: &Value) -> bool {
+pub(super) fn one(value: &Value) -> bool {
     value.as_u64() == Some(1)
 }
 
-fn empty(value: &Value) -> bool {
+pub(super) fn empty(value: &Value) -> bool {
     value.as_object().is_some_and(serde_json::Map::is_empty) || value.as_array().is_some_and(Vec::is_empty)
 }
 
-fn text_only(value: &Value) -> bool {
+pub(super) fn text_only(value: &Value) -> bool {
     value.as_array().is_some_and(|words| words.iter().all(|word| word == "text"))
 }
 
-fn medium(value: &Value) -> bool {
+pub(super) fn medium(value: &Value) -> bool {
     value == "medium"
 }
 
-fn speaks_text(value: &Value) -> bool {
+pub(super) fn speaks_text(value: &Value) -> bool {
     value.as_array().is_some_and(|words| {
         words.iter().all(|word| word.as_str().is_some_and(|word| word.eq_ignore_ascii_case("text")))
     })
 }
 
-fn disabled(value: &Value) -> bool {
+pub(super) fn disabled(value: &Value) -> bool {
     value == "disabled"
 }
 
-fn proofs_only(value: &Value) -> bool {
+pub(super) fn proofs_only(value: &Value) -> bool {
     value.as_array().is_some_and(|items| items.iter().all(|item| item == "reasoning.encrypted_content"))
 }
 
-const fn dropped(from: DialectId, to: DialectId, feature: &'static str, harmless: fn(&Value) -> bool) -> Loss {
+pub(super) const fn dropped(
+    from: DialectId,
+    to: DialectId,
+    feature: &'static str,
+    harmless: fn(&Value) -> bool,
+) -> Loss {
     let how = "has no counterpart there and was left out";
     Loss { from, to, feature, verdict: Verdict::Dropped, how, harmless, becomes: None }
 }
 
 /// Left out for a reason of its own.
-const fn omitted(from: DialectId, to: DialectId, feature: &'static str, how: &'static str) -> Loss {
+pub(super) const fn omitted(from: DialectId, to: DialectId, feature: &'static str, how: &'static str) -> Loss {
     Loss { from, to, feature, verdict: Verdict::Dropped, how, harmless: never, becomes: None }
 }
 
-const fn refused(
+pub(super) const fn refused(
     from: DialectId,
     to: DialectId,
     feature: &'static str,
@@ -64,7 +69,7 @@ const fn refused(
     Loss { from, to, feature, verdict: Verdict::Refused, how, harmless, becomes: None }
 }
 
-const fn carried(
+pub(super) const fn carried(
     from: DialectId,
     to: DialectId,
     feature: &'static str,
@@ -75,12 +80,13 @@ const fn carried(
     Loss { from, to, feature, verdict, how, harmless: never, becomes: Some(becomes) }
 }
 
-const fn approximated(from: DialectId, to: DialectId, feature: &'static str, how: &'static str) -> Loss {
+pub(super) const fn approximated(from: DialectId, to: DialectId, feature: &'static str, how: &'static str) -> Loss {
     Loss { from, to, feature, verdict: Verdict::Approximated, how, harmless: never, becomes: None }
 }
 
-/// The table. Features that are not in it are unknown fields: dropped, and noted.
-pub static LOSSES: &[Loss] = &[
+/// Between the four dialects that clients speak most. Features that are not in a table are unknown fields: dropped, and
+/// noted.
+pub(super) static LOSSES: &[Loss] = &[
     // OpenAI chat → Anthropic messages: fields
     refused(Oc, Am, "n", one, "Anthropic's API gives one answer a call; ask for n = 1 or make several calls"),
     refused(Oc, Am, "logprobs", off, "Anthropic's API gives no log probabilities; leave it out"),

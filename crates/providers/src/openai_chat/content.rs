@@ -66,18 +66,18 @@ fn media(kind: MediaKind, source: MediaSource, rest: Rest) -> Media {
 fn image(part: &mut Object) -> Read<Option<Block>> {
     if let Some(url) = part.get("image_url").and_then(Value::as_str).map(str::to_owned) {
         part.take("image_url");
-        return Ok(Some(Block::Media(Media { bare: true, ..media(MediaKind::Image, source(url), Rest::new()) })));
+        return Ok(Some(Block::Media(Media { bare: true, ..media(MediaKind::Image, address(url), Rest::new()) })));
     }
     let Some(mut inner) = part.object("image_url")? else { return Err(part.missing("image_url")) };
     let Some(url) = inner.string("url")? else { return Err(inner.missing("url")) };
-    Ok(Some(Block::Media(media(MediaKind::Image, source(url), inner.rest()))))
+    Ok(Some(Block::Media(media(MediaKind::Image, address(url), inner.rest()))))
 }
 
 fn file(part: &mut Object) -> Read<Option<Block>> {
     let Some(mut inner) = part.object("file")? else { return Err(part.missing("file")) };
     let name = inner.string("filename")?;
     let source = match (inner.string("file_data")?, inner.string("file_id")?) {
-        (Some(data), None) => source(data),
+        (Some(data), None) => address(data),
         (None, Some(id)) => MediaSource::File(id),
         // Neither or both: kept as it came.
         _ => return Ok(None),
@@ -103,7 +103,7 @@ fn thinking(part: &mut Object) -> Read<Option<Block>> {
 }
 
 /// A data URI as its parts; every other address as it is.
-fn source(url: String) -> MediaSource {
+pub(crate) fn address(url: String) -> MediaSource {
     let parts = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     match parts {
         Some((mime, data)) if !mime.is_empty() && !mime.contains(';') => {
@@ -203,7 +203,7 @@ pub(super) fn tool_calls(calls: Vec<Value>, path: &str) -> Read<Vec<Block>> {
 }
 
 /// Arguments as text, whatever they were sent as.
-pub(super) fn arguments(value: Option<&Value>) -> String {
+pub(crate) fn arguments(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),

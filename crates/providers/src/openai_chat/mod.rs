@@ -20,6 +20,7 @@ use crate::chat::{ChatRequest, ChatResponse};
 use crate::tap::DialectTap;
 use crate::{Answering, Dialect, DialectId, Encoded, Provider, StreamReader, StreamWriter};
 
+pub(crate) use content::{address, arguments};
 pub(crate) use response::{call_id, openai_tier};
 
 /// The dialect.

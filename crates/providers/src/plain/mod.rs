@@ -66,6 +66,14 @@ const fn anthropic(name: &'static str, ends: &'static [&'static str], plain: Pla
     Api { name, ends, family: DialectId::AnthropicMessages, kind: Kind::Plain(plain) }
 }
 
+const fn cohere(name: &'static str, ends: &'static [&'static str], plain: Plain) -> Api {
+    Api { name, ends, family: DialectId::CohereChat, kind: Kind::Plain(plain) }
+}
+
+const fn ollama(name: &'static str, ends: &'static [&'static str], plain: Plain) -> Api {
+    Api { name, ends, family: DialectId::OllamaChat, kind: Kind::Plain(plain) }
+}
+
 const fn google(name: &'static str, ends: &'static [&'static str], plain: Plain) -> Api {
     Api { name, ends, family: DialectId::GeminiGenerateContent, kind: Kind::Plain(plain) }
 }
@@ -113,15 +121,31 @@ pub(crate) static PLAIN_APIS: &[Api] = &[
         &["/audio/speech"],
         Plain { shape: ApiShape::OpenAiSpeech, content: &["audio", "delta"], sound: true, ..NOTHING },
     ),
+    ollama(
+        "ollama.generate",
+        &["/api/generate"],
+        Plain { own_tap: Some(crate::ollama::generate_tap), asked: &["system", "prompt"], ..NOTHING },
+    ),
+    ollama("ollama.embed", &["/api/embed"], Plain { shape: ApiShape::Ollama, usage: &[""], ..NOTHING }),
     openai(
         "cohere.rerank",
         &["/rerank"],
         Plain { shape: ApiShape::Rerank, usage: &["meta", "usage"], asked: &["query", "documents"], ..NOTHING },
     ),
-    openai(
+    cohere(
         "cohere.embed",
         &["/embed"],
         Plain { shape: ApiShape::CohereEmbed, usage: &["meta"], asked: &["texts", "inputs"], ..NOTHING },
+    ),
+    cohere(
+        "cohere.chat.v1",
+        &["/v1/chat"],
+        Plain {
+            own_tap: Some(crate::cohere::v1::tap),
+            asked: &["chat_history", "message"],
+            said: &["text"],
+            ..NOTHING
+        },
     ),
     anthropic(
         "anthropic.count_tokens",

@@ -4,6 +4,7 @@ use serde_json::Value;
 use tachograph_record::UsageReading;
 
 use super::Plain;
+use crate::array::Elements;
 use crate::chat::{
     Block, ChatRequest, ChatResponse, Choice, Content, Form, Media, MediaKind, MediaSource, Message, Rest, Role,
 };
@@ -18,7 +19,7 @@ pub(crate) fn shown(api: &'static Api, plain: &Plain, request: &[u8], response: 
     let whole = json::mend(request);
     read.truncated = whole != request;
     read.request = asked(api, plain, &whole);
-    if plain.own_tap.is_some() {
+    if plain.own_tap.is_some() && plain.said.is_empty() {
         read_answer(api.family(), true, response, &mut read);
         return read;
     }
@@ -93,12 +94,25 @@ fn picture(source: MediaSource) -> Block {
 }
 
 fn document(plain: &Plain, body: &[u8]) -> Option<Choice> {
-    let body: Value = serde_json::from_slice(body).ok()?;
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return lines(plain, body) };
     let mut content = Vec::new();
     plain.said.iter().filter_map(|name| body.get(name)).for_each(|value| gather(value, &mut content));
     let word = plain.finish.and_then(|(name, _)| body.get(name)).and_then(Value::as_str);
     let finish_reason = word.zip(plain.finish).map(|(word, (_, meaning))| meaning(word));
     Some(Choice { content, finish_reason, native_finish_reason: word.map(str::to_owned), ..Choice::default() })
+}
+
+/// A stream of lines: what each adds.
+fn lines(plain: &Plain, body: &[u8]) -> Option<Choice> {
+    let (mut text, mut elements) = (String::new(), Elements::default());
+    elements.push(body, |line| {
+        let line = serde_json::from_slice::<Value>(line).unwrap_or_default();
+        if let Some(piece) = plain.said.iter().find_map(|name| line.get(name)?.as_str()) {
+            text.push_str(piece);
+        }
+    });
+    let content = Some(text).filter(|text| !text.is_empty()).map(Block::text).into_iter().collect();
+    Some(Choice { content, ..Choice::default() })
 }
 
 fn streamed(plain: &Plain, body: &[u8]) -> Option<Choice> {

@@ -22,6 +22,7 @@ pub(super) struct Counts {
     reasoning: u64,
     tool: u64,
     citation: u64,
+    billed: Option<(u64, u64)>,
     input_of: Vec<(Modality, u64)>,
     read_of: Vec<(Modality, u64)>,
     output_of: Vec<(Modality, u64)>,
@@ -47,6 +48,7 @@ impl Counts {
             reasoning: some(row.reasoning)?,
             tool: some(row.tool)?,
             citation: some(row.citation)?,
+            billed: billed(one(row.billed.0)?, one(row.billed.1)?),
             input_of: each(row.input_of)?,
             read_of: each(row.read_of)?,
             output_of: each(row.output_of)?,
@@ -61,6 +63,11 @@ impl Counts {
         let nothing = counts.input.is_none() && counts.output.is_none() && counts.reasoning == 0 && counts.tool == 0;
         if nothing && counts.units.is_empty() { Err(UsageError::NoUsage) } else { Ok(counts) }
     }
+}
+
+/// What is billed, if both or one is told.
+fn billed(input: Option<u64>, output: Option<u64>) -> Option<(u64, u64)> {
+    (input.is_some() || output.is_some()).then(|| (input.unwrap_or(0), output.unwrap_or(0)))
 }
 
 fn first<T>(usage: &Value, paths: Paths, read: fn(&Value) -> Result<T, &'static str>) -> Checked<Option<T>> {
@@ -126,6 +133,11 @@ pub(super) fn settle(row: &'static Row, provider: &str, usage: &Value, counts: &
     // What only the total knows is sound that was heard, where some was, else hidden reasoning.
     let unnamed = if heard { Leaf::new(Direction::Input, Kind::Plain, Modality::Audio) } else { Leaf::REASONING };
     leaves.add(unnamed, beside.unnamed);
+    if let Some((input, output)) =
+        counts.billed.filter(|billed| *billed != (leaves.input_total(), leaves.output_total()))
+    {
+        leaves.set_billed(input, output);
+    }
     for &(unit, quantity) in &counts.units {
         leaves.add_unit(unit, quantity);
     }

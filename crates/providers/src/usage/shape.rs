@@ -74,6 +74,8 @@ pub(super) struct Row {
     pub(super) reasoning: Paths,
     pub(super) tool: Paths,
     pub(super) citation: Paths,
+    /// Input and output that are billed in the place of what was read and written.
+    pub(super) billed: (Paths, Paths),
     /// Input by modality, cached ones included.
     pub(super) input_of: &'static [(Modality, Paths)],
     /// Cache reads by modality.
@@ -100,6 +102,7 @@ const NOTHING: Row = Row {
     reasoning: &[],
     tool: &[],
     citation: &[],
+    billed: (&[], &[]),
     input_of: &[],
     read_of: &[],
     output_of: &[],
@@ -275,8 +278,14 @@ static ROWS: &[Row] = &[
     Row {
         shape: ApiShape::CohereChat,
         apis: &["cohere.chat", "cohere.chat.v1", "cohere_v2_chat"],
-        input: &["billed_units.input_tokens", "tokens.input_tokens"],
-        output: &["billed_units.output_tokens", "tokens.output_tokens"],
+        input: &["tokens.input_tokens", "billed_units.input_tokens"],
+        output: &["tokens.output_tokens", "billed_units.output_tokens"],
+        cache_read: &["cached_tokens", "tokens.cached_tokens"],
+        // Cohere has none; translated answers say it so.
+        cache_write: &["tokens.cache_write_tokens"],
+        reasoning: &["tokens.reasoning_tokens"],
+        billed: (&["billed_units.input_tokens"], &["billed_units.output_tokens"]),
+        input_of: &[(Modality::Image, &["tokens.image_tokens"])],
         units: &[(Unit::RerankSearches, &["billed_units.search_units"])],
         ..NOTHING
     },
@@ -306,9 +315,13 @@ static ROWS: &[Row] = &[
     },
     Row {
         shape: ApiShape::Ollama,
-        apis: &["ollama.chat"],
+        apis: &["ollama.chat", "ollama.generate", "ollama.embed"],
         input: &["prompt_eval_count"],
         output: &["eval_count"],
+        // Ollama does not tell these; translated answers do, under names of ours.
+        cache_read: &["cached_prompt_eval_count"],
+        cache_write: &["written_prompt_eval_count"],
+        reasoning: &["thinking_eval_count"],
         ..NOTHING
     },
 ];
