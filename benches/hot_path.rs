@@ -16,15 +16,16 @@ use http_body_util::{BodyExt, Empty, Full};
 use tachograph_pricing::{Catalog, PriceContext};
 use tachograph_providers::{DialectId, HideUsage, dialect, json};
 use tachograph_record::{Leaf, LogRecord, Timestamp, Usage, UsageReading};
-use tachograph_telemetry::{MeterLayer, RecordSink, Served};
+use tachograph_telemetry::{MeterLayer, Receipt, RecordSink, Served};
 use tower::{Layer, ServiceExt, service_fn};
 
 #[derive(Clone)]
 struct Nowhere;
 
 impl RecordSink for Nowhere {
-    fn accept(&self, record: LogRecord) {
+    fn accept(&self, record: LogRecord) -> Receipt {
         black_box(record);
+        Receipt::kept()
     }
 }
 

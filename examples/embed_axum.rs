@@ -15,19 +15,20 @@ use axum::routing::post;
 use tachograph_pricing::{Catalog, PriceContext};
 use tachograph_providers::{DialectId, dialect};
 use tachograph_record::LogRecord;
-use tachograph_telemetry::{MeterLayer, RecordSink, Served};
+use tachograph_telemetry::{MeterLayer, Receipt, RecordSink, Served};
 
-/// Prints one line for each call. In production this hands the record to a queue.
+/// Prints one line for each call. In production this hands the record to a queue, and the receipt tells when it is kept.
 #[derive(Clone)]
 struct Print;
 
 impl RecordSink for Print {
-    fn accept(&self, record: LogRecord) {
+    fn accept(&self, record: LogRecord) -> Receipt {
         let model = record.model().unwrap_or_default();
         let context = PriceContext::at(record.timing.received_at);
         let cost = Catalog::embedded().cost("openai", model, &record.reading.usage, &context);
         let cost = cost.total().map_or_else(|| cost.code().to_owned(), |total| format!("{total} USD"));
         println!("{} {} {model} {cost} in {} µs", record.asked.path, record.outcome, record.timing.end_us);
+        Receipt::kept()
     }
 }
 

@@ -6,7 +6,7 @@ use tachograph_pricing::{Catalog, PriceBook, PriceContext};
 use tachograph_providers::Api;
 use tachograph_record::{CostState, LogRecord, UsageReading};
 use tachograph_store::Row;
-use tachograph_telemetry::RecordSink;
+use tachograph_telemetry::{Receipt, RecordSink, Trip};
 
 use crate::estimate;
 
@@ -26,7 +26,11 @@ impl<S> Priced<S> {
 }
 
 impl<S: RecordSink> RecordSink for Priced<S> {
-    fn accept(&self, mut record: LogRecord) {
+    fn begun(&self, trip: &Trip) {
+        self.inner.begun(trip);
+    }
+
+    fn accept(&self, mut record: LogRecord) -> Receipt {
         if let Some(usage) = estimate::usage(&record) {
             record.reading.usage = UsageReading::Known(usage);
         }
@@ -43,7 +47,7 @@ impl<S: RecordSink> RecordSink for Priced<S> {
             record.cost =
                 first_known(&self.prices.for_org(record.asked.org), provider, names, &record.reading.usage, &context);
         }
-        self.inner.accept(record);
+        self.inner.accept(record)
     }
 }
 
@@ -95,8 +99,9 @@ mod tests {
     struct Kept(Arc<Mutex<Vec<LogRecord>>>);
 
     impl RecordSink for Kept {
-        fn accept(&self, record: LogRecord) {
+        fn accept(&self, record: LogRecord) -> Receipt {
             self.0.lock().unwrap().push(record);
+            Receipt::kept()
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tachograph_record::LogRecord;
-use tachograph_telemetry::RecordSink;
+use tachograph_telemetry::{Receipt, RecordSink};
 use tokio::sync::mpsc;
 
 /// What happens to a record when the queue is full.
@@ -124,7 +124,7 @@ pub(crate) fn weight(record: &LogRecord) -> usize {
 }
 
 impl RecordSink for Intake {
-    fn accept(&self, record: LogRecord) {
+    fn accept(&self, record: LogRecord) -> Receipt {
         let bytes = weight(&record);
         let held = self.gauges.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.gauges.queued.fetch_add(1, Ordering::Relaxed);
@@ -132,5 +132,6 @@ impl RecordSink for Intake {
             self.gauges.left(1, bytes);
             self.drop_newest();
         }
+        Receipt::kept()
     }
 }

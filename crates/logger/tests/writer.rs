@@ -111,7 +111,7 @@ async fn a_store_that_is_gone_for_an_hour_costs_no_record() {
     let store = Arc::new(Fickle::default());
     store.gone.store(true, Ordering::Relaxed);
     let mut logger = Logger::start(store.clone(), Limits::default());
-    (0..50).for_each(|_| logger.intake().accept(record()));
+    (0..50).for_each(|_| drop(logger.intake().accept(record())));
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert!(logger.intake().gauges().failures_in_a_row() > 100, "it keeps trying");
     assert_eq!((store.rows.lock().unwrap().len(), logger.intake().gauges().dropped()), (0, 0));
@@ -127,9 +127,9 @@ async fn one_row_that_is_refused_takes_no_other_with_it() {
     let poison = record();
     store.refuses.lock().unwrap().insert(poison.id);
     let mut logger = Logger::start(store.clone(), Limits::default());
-    (0..20).for_each(|_| logger.intake().accept(record()));
+    (0..20).for_each(|_| drop(logger.intake().accept(record())));
     logger.intake().accept(poison);
-    (0..20).for_each(|_| logger.intake().accept(record()));
+    (0..20).for_each(|_| drop(logger.intake().accept(record())));
     assert_eq!(logger.finish(Duration::from_secs(3_600)).await, 0);
     assert_eq!((store.rows.lock().unwrap().len(), logger.intake().gauges().dropped()), (40, 1));
 }
@@ -139,7 +139,7 @@ async fn a_full_queue_drops_the_newest_and_counts_it_and_nobody_waits() {
     let store = Arc::new(Fickle::default());
     store.gone.store(true, Ordering::Relaxed);
     let mut logger = Logger::start(store.clone(), Limits { records: 10, ..Limits::default() });
-    (0..25).for_each(|_| logger.intake().accept(record()));
+    (0..25).for_each(|_| drop(logger.intake().accept(record())));
     assert_eq!((logger.intake().gauges().queued(), logger.intake().gauges().dropped()), (10, 15));
     assert_eq!(logger.finish(Duration::from_secs(30)).await, 10, "what could not be stored is said");
     assert!(store.rows.lock().unwrap().is_empty());

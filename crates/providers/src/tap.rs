@@ -28,6 +28,11 @@ pub(crate) trait Watch: Send {
     /// Sees a whole successful document.
     fn document(&mut self, body: &[u8]);
 
+    /// Whether a stream's terminal event has been seen, behind which the record wants nothing more.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// What was seen.
     fn reading(&mut self) -> Reading;
 }
@@ -130,6 +135,10 @@ impl<W: Watch> Tap for DialectTap<W> {
             Body::Undecided => {}
         }
         self.content
+    }
+
+    fn settled(&self) -> bool {
+        self.body == Body::Stream && self.watch.is_over()
     }
 
     fn finish(&mut self) -> Reading {

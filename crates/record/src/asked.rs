@@ -9,17 +9,20 @@ use smallvec::SmallVec;
 use crate::{Body, KeyId, OrgId, Origin, Step};
 
 /// What a call asked for: known as soon as its head and body were read, whoever serves it later.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Asked {
     /// Which way it came to be on record.
     pub origin: Origin,
     /// What kind of work it is.
     pub step: Step,
     /// What the caller calls this step: a tool's name, a span's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The tenant; [`OrgId::HOME`] where no valid key came with the call.
     pub org: OrgId,
     /// The key that called.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
     /// The API as a wire format and an operation: `openai.chat`, `anthropic.messages`; `other` where it is not understood.
     pub api: Cow<'static, str>,
@@ -28,20 +31,26 @@ pub struct Asked {
     /// The request's path, without its query and without a key that stood in it.
     pub path: String,
     /// The model as the caller wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Whether a stream was asked for.
     pub stream: bool,
     /// The other top-level fields of the request, but for the conversation itself.
+    #[serde(skip)]
     pub parameters: Parameters,
     /// Who caused it and what for.
     pub attribution: Attribution,
     /// The request's body as it came.
+    #[serde(skip)]
     pub body: Body,
     /// W3C trace id of the caller, 32 hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
     /// This step's own W3C span id, 16 hex digits, where it was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub span_id: Option<String>,
     /// W3C span id of the caller, 16 hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_span_id: Option<String>,
 }
 
@@ -84,6 +93,11 @@ impl Parameters {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The fields in their order: names without quotes, values as JSON text.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &(Bytes, Bytes)> {
+        self.0.iter()
     }
 
     /// The fields as one JSON object; fields whose value is no JSON are left out.

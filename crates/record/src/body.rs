@@ -120,6 +120,25 @@ impl Body {
         self.len == 0
     }
 
+    /// A body as it was kept before: how much, and the length of the whole.
+    #[must_use]
+    pub fn restored(kept: Bytes, len: u64, state: BodyState) -> Self {
+        let pieces = if kept.is_empty() { SmallVec::new() } else { SmallVec::from_elem(kept.clone(), 1) };
+        Self { pieces, tail: BytesMut::new(), kept: kept.len(), len, state }
+    }
+
+    /// What was kept, in pieces that follow each other.
+    pub fn pieces(&self) -> impl Iterator<Item = Bytes> {
+        let tail = (!self.tail.is_empty()).then(|| Bytes::copy_from_slice(&self.tail));
+        self.pieces.iter().cloned().chain(tail)
+    }
+
+    /// Appends what was kept to a buffer.
+    pub fn copy_into(&self, out: &mut Vec<u8>) {
+        self.pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+        out.extend_from_slice(&self.tail);
+    }
+
     /// What was kept, in one piece.
     #[must_use]
     pub fn bytes(&self) -> Bytes {

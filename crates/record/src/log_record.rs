@@ -7,33 +7,45 @@ use serde::{Deserialize, Serialize};
 use crate::{Asked, Attempt, Body, Control, CostState, Outcome, Reading, RecordId, Timing};
 
 /// One call, from the moment it reached the edge until it was over, however it ended.
-#[derive(Clone, Debug)]
+///
+/// What serde writes of it leaves out what may be large: both bodies and the request's parameters.
+/// [`encode`](Self::encode) writes everything.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LogRecord {
     /// The call's id; also in the answer's `Helicone-Id` header.
     pub id: RecordId,
     /// What was asked, by whom and what for.
     pub asked: Asked,
     /// The provider that served, or was asked last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<Arc<str>>,
     /// The model as that provider was asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_model: Option<String>,
     /// Each try at serving it, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
     /// The HTTP status the client got; absent where it left before the head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// How it ended.
     pub outcome: Outcome,
     /// What went wrong, if anything did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<RecordedError>,
     /// The clocks.
     pub timing: Timing,
     /// What the answer said about itself: model, usage, finish reason.
+    #[serde(default)]
     pub reading: Reading,
     /// What it cost.
+    #[serde(default)]
     pub cost: CostState,
     /// What the gateway itself decided on the way.
+    #[serde(default, skip_serializing_if = "Control::is_empty")]
     pub control: Control,
     /// The answer's body as the client got it.
+    #[serde(skip)]
     pub response: Body,
 }
 

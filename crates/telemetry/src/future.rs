@@ -47,7 +47,8 @@ where
             }
             Err(error) => {
                 if let Some(open) = open {
-                    open.close(Ending::NoAnswer);
+                    // There is no answer whose end could wait.
+                    let _nobody_waits = open.close(Ending::NoAnswer);
                 }
                 Poll::Ready(Err(error))
             }

@@ -7,14 +7,15 @@
 //! use std::sync::{Arc, Mutex};
 //! use http_body_util::{BodyExt, Full};
 //! use tachograph_record::{LogRecord, Outcome};
-//! use tachograph_telemetry::{MeterLayer, RecordSink};
+//! use tachograph_telemetry::{MeterLayer, Receipt, RecordSink};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
 //! #[derive(Clone, Default)]
 //! struct Memory(Arc<Mutex<Vec<LogRecord>>>);
 //! impl RecordSink for Memory {
-//!     fn accept(&self, record: LogRecord) {
+//!     fn accept(&self, record: LogRecord) -> Receipt {
 //!         self.0.lock().unwrap().push(record);
+//!         Receipt::kept()
 //!     }
 //! }
 //!
@@ -33,6 +34,9 @@
 //! # });
 //! ```
 //!
+//! The end of an answer (its terminal event, its last bytes, the end of its body) is handed to the client once the sink's
+//! [`Receipt`] says that the record is kept. Everything before the end passes at once.
+//!
 //! What the layers below know goes onto the record in two ways. Down goes one [`Trip`] in the request's extensions: a
 //! handle that they tell [what was asked](Trip::asked) and [each attempt](Trip::attempt). Up comes one [`Served`] in the
 //! response's extensions: who served, and the [`Tap`](tachograph_record::Tap) that reads the answer as it passes.
@@ -42,6 +46,7 @@ mod body;
 mod future;
 mod layer;
 mod open;
+mod receipt;
 mod served;
 mod service;
 mod shared_tap;
@@ -51,6 +56,7 @@ mod trip;
 pub use body::MeteredBody;
 pub use future::MeterFuture;
 pub use layer::{MeterLayer, ReceivedAt};
+pub use receipt::Receipt;
 pub use served::Served;
 pub use service::Meter;
 pub use shared_tap::SharedTap;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tachograph_record::{Body, CostState, LogRecord, Outcome, Reading, RecordedError, Timing};
 
-use crate::{RecordSink, Served, Trip};
+use crate::{Receipt, RecordSink, Served, Trip};
 
 /// How the meter saw a call end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,7 @@ struct Parts<S> {
 
 impl<S: RecordSink> OpenRecord<S> {
     pub(crate) fn new(trip: Trip, sink: S, keep: usize) -> Self {
+        sink.begun(&trip);
         Self {
             parts: Some(Parts {
                 trip,
@@ -66,36 +67,38 @@ impl<S: RecordSink> OpenRecord<S> {
         self
     }
 
-    /// A piece of the answer is about to be handed to the client.
-    pub(crate) fn see(&mut self, piece: &Bytes) {
-        let Some(parts) = &mut self.parts else { return };
+    /// A piece of the answer is about to be handed to the client. Returns whether the answer's terminal event has passed.
+    pub(crate) fn see(&mut self, piece: &Bytes) -> bool {
+        let Some(parts) = &mut self.parts else { return false };
         if parts.first_byte_us.is_none() && !piece.is_empty() {
             parts.first_byte_us = Some(parts.trip.elapsed_us());
         }
+        let mut settled = false;
         if let Some(tap) = &parts.served.tap {
-            let content = tap.see(piece);
-            if content && parts.streams && parts.first_token_us.is_none() {
+            let seen = tap.see(piece);
+            settled = seen.settled;
+            if seen.content && parts.streams && parts.first_token_us.is_none() {
                 parts.first_token_us = Some(parts.trip.elapsed_us());
             }
         }
         parts.response.push(piece, parts.keep);
+        settled
     }
 
-    pub(crate) fn close(mut self, ending: Ending) {
-        self.close_once(ending);
+    pub(crate) fn close(mut self, ending: Ending) -> Receipt {
+        self.close_once(ending)
     }
 
-    fn close_once(&mut self, ending: Ending) {
-        if let Some(parts) = self.parts.take() {
-            let (sink, record) = parts.into_record(ending);
-            sink.accept(record);
-        }
+    fn close_once(&mut self, ending: Ending) -> Receipt {
+        let Some(parts) = self.parts.take() else { return Receipt::kept() };
+        let (sink, record) = parts.into_record(ending);
+        sink.accept(record)
     }
 }
 
 impl<S: RecordSink> Drop for OpenRecord<S> {
     fn drop(&mut self) {
-        self.close_once(Ending::Dropped);
+        let _nobody_waits = self.close_once(Ending::Dropped);
     }
 }
 

@@ -18,14 +18,22 @@ pub struct SharedTap {
 
 struct State {
     tap: Box<dyn Tap>,
-    content: bool,
+    seen: Seen,
+}
+
+/// What was seen so far.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Seen {
+    pub(crate) content: bool,
+    /// The terminal event.
+    pub(crate) settled: bool,
 }
 
 impl SharedTap {
     /// A tap that a layer below the meter feeds, with [`feed`](Self::feed).
     #[must_use]
     pub fn new(tap: Box<dyn Tap>) -> Self {
-        Self { state: Arc::new(Mutex::new(State { tap, content: false })), fed_below: true }
+        Self { state: Arc::new(Mutex::new(State { tap, seen: Seen::default() })), fed_below: true }
     }
 
     pub(crate) fn fed_by_the_meter(tap: Box<dyn Tap>) -> Self {
@@ -36,15 +44,17 @@ impl SharedTap {
     pub fn feed(&self, piece: &Bytes) {
         let mut state = self.lock();
         let content = state.tap.see(piece);
-        state.content |= content;
+        let settled = state.tap.settled();
+        state.seen.content |= content;
+        state.seen.settled |= settled;
     }
 
-    /// The meter's look at a piece the client gets. Returns whether content was seen so far.
-    pub(crate) fn see(&self, piece: &Bytes) -> bool {
+    /// The meter's look at a piece the client gets.
+    pub(crate) fn see(&self, piece: &Bytes) -> Seen {
         if !self.fed_below {
             self.feed(piece);
         }
-        self.lock().content
+        self.lock().seen
     }
 
     pub(crate) fn finish(&self) -> Reading {

@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use http::{Method, Uri};
-use tachograph_record::{Asked, Attempt, CacheVerdict, Control, LimitVerdict, RecordId, RecordedError, Timestamp};
+use tachograph_record::{
+    Asked, Attempt, Body, CacheVerdict, Control, CostState, LimitVerdict, LogRecord, Outcome, Reading, RecordId,
+    RecordedError, Timestamp, Timing,
+};
 
 /// One request on its way through the layers below the meter: its id, its clock, and what they tell the record as soon as
 /// they know it (what was asked, each attempt, what the gateway decided), so that it is there even if the client leaves before the answer's head.
@@ -26,6 +29,7 @@ struct Journal {
     asked: Option<Asked>,
     attempts: Vec<Attempt>,
     control: Control,
+    closed: bool,
 }
 
 impl Trip {
@@ -109,8 +113,59 @@ impl Trip {
 
     /// What was asked, each attempt and what was decided, for the record that is closed now.
     pub(crate) fn take(&self) -> (Asked, Vec<Attempt>, Control) {
-        let journal = std::mem::take(&mut *self.journal());
+        let closed = Journal { closed: true, ..Journal::default() };
+        let journal = std::mem::replace(&mut *self.journal(), closed);
         (journal.asked.unwrap_or_else(|| self.asked_by_head()), journal.attempts, journal.control)
+    }
+
+    /// Whether the record knows by now what was asked.
+    #[must_use]
+    pub fn was_asked(&self) -> bool {
+        self.journal().asked.is_some()
+    }
+
+    /// Whether the record has been closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.journal().closed
+    }
+
+    /// Shows the record as it would be if the process died now. The record cannot be closed meanwhile, so be quick;
+    /// `None` where it is closed already.
+    pub fn while_open<R>(&self, look: impl FnOnce(LogRecord) -> R) -> Option<R> {
+        let journal = self.journal();
+        if journal.closed {
+            return None;
+        }
+        let asked = journal.asked.clone().unwrap_or_else(|| self.asked_by_head());
+        let (attempts, control) = (journal.attempts.clone(), journal.control.clone());
+        let last = attempts.last();
+        let record = LogRecord {
+            id: self.0.id,
+            asked,
+            provider: last.map(|attempt| attempt.provider.clone()),
+            provider_model: last.and_then(|attempt| attempt.model.clone()),
+            status: None,
+            outcome: Outcome::Interrupted,
+            error: Some(RecordedError {
+                kind: "gateway_error".to_owned(),
+                code: Some("interrupted".to_owned()),
+                message: "The gateway's process ended while the call was under way.".to_owned(),
+            }),
+            timing: Timing {
+                received_at: self.0.received_at,
+                upstream_sent_us: attempts.first().map(|attempt| attempt.sent_us),
+                first_byte_us: None,
+                first_token_us: None,
+                end_us: self.elapsed_us(),
+            },
+            attempts,
+            reading: Reading::default(),
+            cost: CostState::NoUsage,
+            control,
+            response: Body::default(),
+        };
+        Some(look(record))
     }
 
     /// What was asked as far as the head alone tells, for a request whose layers told nothing.

@@ -13,15 +13,16 @@ use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
 use tachograph_record::{Asked, BodyState, FinishReason, LogRecord, Outcome, Reading, RecordedError, Tap};
-use tachograph_telemetry::{Meter, MeterLayer, RecordSink, Served, Trip};
+use tachograph_telemetry::{Meter, MeterLayer, Receipt, RecordSink, Served, Trip};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 #[derive(Clone, Default)]
 struct Memory(Arc<Mutex<Vec<LogRecord>>>);
 
 impl RecordSink for Memory {
-    fn accept(&self, record: LogRecord) {
+    fn accept(&self, record: LogRecord) -> Receipt {
         self.0.lock().unwrap().push(record);
+        Receipt::kept()
     }
 }
 
@@ -74,10 +75,14 @@ impl Tap for Marks {
         self.0.contains('*')
     }
 
+    fn settled(&self) -> bool {
+        self.0.trim_end().ends_with('.')
+    }
+
     fn finish(&mut self) -> Reading {
         let error =
             self.0.contains('!').then(|| RecordedError { kind: "overloaded".into(), code: None, message: "!".into() });
-        let ended = self.0.ends_with('.');
+        let ended = self.0.trim_end().ends_with('.');
         Reading { ended, finish_reason: ended.then_some(FinishReason::Stop), error, ..Reading::default() }
     }
 }
@@ -252,4 +257,72 @@ async fn a_panic_below_leaves_its_row() {
     assert!(broken.is_err_and(|error| error.is_panic()));
     let record = memory.only();
     assert_eq!((record.outcome, record.error.unwrap().code.as_deref()), (Outcome::Interrupted, Some("panic")));
+}
+
+/// Keeps a record when it is told to.
+#[derive(Clone, Default)]
+struct Slow(Memory, Arc<tokio::sync::Notify>);
+
+impl RecordSink for Slow {
+    fn accept(&self, record: LogRecord) -> Receipt {
+        let kept = self.1.clone();
+        drop(self.0.accept(record));
+        Receipt::when(async move { kept.notified().await })
+    }
+}
+
+#[tokio::test]
+async fn the_end_waits_until_the_record_is_kept_and_nothing_else_does() {
+    let whole = [Step::Piece("a"), Step::Piece("*b"), Step::Piece("c.")];
+    let more = [Step::Piece("a"), Step::Piece("*b"), Step::Piece("c."), Step::Piece(" ")];
+    for (steps, knows_its_end) in [(&whole[..], false), (&whole[..], true), (&more[..], false), (&more[..3], true)] {
+        let slow = Slow::default();
+        let steps = steps.to_vec();
+        let service = MeterLayer::new(slow.clone()).layer(service_fn(move |request: Request<Empty<Bytes>>| {
+            request.extensions().get::<Trip>().unwrap().asked(asked(true));
+            let answer = answer(&steps, knows_its_end, Served::default());
+            async { answer }
+        }));
+        let mut body = service.oneshot(Request::new(Empty::new())).await.unwrap().into_body();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "a");
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "*b");
+        assert!(slow.0.0.lock().unwrap().is_empty());
+        let end = tokio::time::timeout(std::time::Duration::from_millis(20), body.frame()).await;
+        assert!(end.is_err(), "the terminal event came before its record was kept");
+        let record = slow.0.only();
+        assert_eq!(record.outcome, Outcome::Complete);
+        assert!(record.response.bytes().starts_with(b"a*bc."));
+        assert!(!body.is_end_stream());
+        slow.1.notify_one();
+        let rest = body.collect().await.unwrap().to_bytes();
+        assert!(rest.starts_with(b"c."), "{rest:?}");
+        assert_eq!(slow.0.only().response.bytes().len(), 3 + rest.len());
+    }
+}
+
+#[tokio::test]
+async fn a_call_under_way_can_be_looked_at_until_it_is_closed() {
+    #[derive(Clone, Default)]
+    struct Watching(Memory, Arc<Mutex<Vec<Trip>>>);
+    impl RecordSink for Watching {
+        fn begun(&self, trip: &Trip) {
+            self.1.lock().unwrap().push(trip.clone());
+        }
+        fn accept(&self, record: LogRecord) -> Receipt {
+            self.0.accept(record)
+        }
+    }
+    let watching = Watching::default();
+    let service = MeterLayer::new(watching.clone()).layer(service_fn(|request: Request<Empty<Bytes>>| {
+        request.extensions().get::<Trip>().unwrap().asked(asked(true));
+        let answer = answer(&[Step::Piece("*")], false, Served::default());
+        async { answer }
+    }));
+    let answered = service.oneshot(Request::new(Empty::new())).await.unwrap();
+    let trip = watching.1.lock().unwrap()[0].clone();
+    let so_far = trip.while_open(|record| record).unwrap();
+    assert_eq!((so_far.outcome, so_far.asked.path.as_str()), (Outcome::Interrupted, "/told"));
+    answered.into_body().collect().await.unwrap();
+    assert!(trip.is_closed() && trip.while_open(|_| ()).is_none());
+    assert_eq!(watching.0.only().id, so_far.id);
 }

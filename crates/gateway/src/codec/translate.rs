@@ -95,6 +95,7 @@ struct Translator {
     writer: Box<dyn StreamWriter>,
     events: Vec<StreamEvent>,
     content: bool,
+    ended: bool,
     read: Option<Reading>,
 }
 
@@ -105,6 +106,7 @@ impl Translator {
             writer: dialect(crossing.to).writer(&crossing.to_caller, crossing.include_usage),
             events: Vec::new(),
             content: false,
+            ended: false,
             read: None,
         }
     }
@@ -136,6 +138,7 @@ impl Translator {
         let mut out = BytesMut::new();
         for event in self.events.drain(..) {
             self.content |= is_content(&event);
+            self.ended |= matches!(event, StreamEvent::End);
             self.writer.write(&event, &mut out);
         }
         out.freeze()
@@ -169,6 +172,10 @@ struct TranslatorTap(Arc<Mutex<Translator>>);
 impl Tap for TranslatorTap {
     fn see(&mut self, _piece: &Bytes) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).content
+    }
+
+    fn settled(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).ended
     }
 
     fn finish(&mut self) -> Reading {

@@ -53,8 +53,8 @@ impl Manner {
     }
 }
 
-/// Takes what a client tells of one call.
-pub(crate) fn answer(
+/// Takes what a client tells of one call. It is told so once the record is kept.
+pub(crate) async fn answer(
     options: &RouteOptions,
     manner: Manner,
     caller: Caller,
@@ -75,7 +75,7 @@ pub(crate) fn answer(
     };
     let record = record::record(options, manner.provider, caller, headers, &payload);
     let id = record.id.to_string();
-    options.sink.accept(record);
+    options.sink.accept(record).await;
     let mut taken = text(StatusCode::OK, manner.done);
     if let Ok(id) = HeaderValue::try_from(id) {
         taken.headers_mut().insert(ID, id);

@@ -5,7 +5,7 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tachograph_pricing::PriceBook;
 use tachograph_record::{BodyState, KeyId, LogRecord, OrgId, Outcome, Step};
-use tachograph_telemetry::RecordSink;
+use tachograph_telemetry::{Receipt, RecordSink};
 
 use super::*;
 use crate::routes::LogRoutes;
@@ -16,8 +16,9 @@ const KEY: &str = "sk-helicone-aaaaaaa-bbbbbbb-ccccccc-ddddddd";
 struct Kept(Arc<Mutex<Vec<LogRecord>>>);
 
 impl RecordSink for Kept {
-    fn accept(&self, record: LogRecord) {
+    fn accept(&self, record: LogRecord) -> Receipt {
         self.0.lock().unwrap().push(record);
+        Receipt::kept()
     }
 }
 

@@ -9,7 +9,8 @@
 //! use tachograph_pricing::PriceBook;
 //! # use tachograph_record::{KeyId, LogRecord, OrgId};
 //! # #[derive(Clone)] struct Sink;
-//! # impl tachograph_telemetry::RecordSink for Sink { fn accept(&self, record: LogRecord) { assert_eq!(record.model(), Some("m")); } }
+//! # use tachograph_telemetry::{Receipt, RecordSink};
+//! # impl RecordSink for Sink { fn accept(&self, record: LogRecord) -> Receipt { assert_eq!(record.model(), Some("m")); Receipt::kept() } }
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let key = KeyId::generate();
@@ -116,7 +117,7 @@ impl LogRoutes {
         };
         let Speaker::AsyncLog(manner) = speaker;
         let read = whole(body, &head.headers, async_log::MAX_BODY).await;
-        async_log::answer(&self.0, manner, caller, head.headers, read)
+        async_log::answer(&self.0, manner, caller, head.headers, read).await
     }
 }
 

@@ -127,6 +127,10 @@ impl Watch for AnthropicWatch {
         self.settled = true;
     }
 
+    fn is_over(&self) -> bool {
+        self.ended
+    }
+
     fn reading(&mut self) -> Reading {
         Reading {
             usage: self.usage(),

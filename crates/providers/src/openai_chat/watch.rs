@@ -117,6 +117,10 @@ impl Watch for OpenAiWatch {
         self.members(body);
     }
 
+    fn is_over(&self) -> bool {
+        self.done
+    }
+
     fn reading(&mut self) -> Reading {
         let usage = serde_json::from_slice::<Value>(&self.usage).unwrap_or_default();
         let tier = self.service_tier.take().or_else(|| usage.get("service_tier")?.as_str().map(str::to_owned));

@@ -99,6 +99,10 @@ impl Watch for ResponsesWatch {
         self.response(body);
     }
 
+    fn is_over(&self) -> bool {
+        self.ended
+    }
+
     fn reading(&mut self) -> Reading {
         // An answer that was only created has not ended in any way yet.
         let pending = |word: &String| matches!(word.as_str(), "in_progress" | "queued");
