@@ -22,6 +22,7 @@
 
 mod async_log;
 mod intake;
+mod otlp;
 mod routes;
 mod writer;
 

@@ -48,12 +48,15 @@ pub use caller::Callers;
 pub(crate) use read::{Unread, whole};
 
 use crate::async_log::{self, Manner};
+use crate::otlp;
 
 /// Who speaks on a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speaker {
     /// A client that logs its calls itself.
     AsyncLog(Manner),
+    /// An exporter of spans.
+    Spans,
 }
 
 /// The paths, each with who speaks there and the provider that it stands for.
@@ -65,6 +68,10 @@ const PATHS: &[(&str, Speaker)] = &[
     ("/v1/trace/custom/v1/log", Speaker::AsyncLog(Manner::TRACE)),
     ("/v1/trace/custom/log", Speaker::AsyncLog(Manner::TRACE)),
     ("/v1/trace/custom/log/typed", Speaker::AsyncLog(Manner::TYPED)),
+    ("/v1/traces", Speaker::Spans),
+    ("/v1/trace/log", Speaker::Spans),
+    ("/v1/trace/log-python", Speaker::Spans),
+    ("/api/public/otel/v1/traces", Speaker::Spans),
 ];
 
 /// What the routes are made of.
@@ -115,9 +122,15 @@ impl LogRoutes {
         let Some(caller) = caller::identify(&head.headers, &*self.0.callers) else {
             return unauthorized();
         };
-        let Speaker::AsyncLog(manner) = speaker;
-        let read = whole(body, &head.headers, async_log::MAX_BODY).await;
-        async_log::answer(&self.0, manner, caller, head.headers, read).await
+        let limit = match speaker {
+            Speaker::AsyncLog(_) => async_log::MAX_BODY,
+            Speaker::Spans => otlp::MAX_BODY,
+        };
+        let read = whole(body, &head.headers, limit).await;
+        match speaker {
+            Speaker::AsyncLog(manner) => async_log::answer(&self.0, manner, caller, head.headers, read).await,
+            Speaker::Spans => otlp::answer(&self.0, caller, &head.headers, read).await,
+        }
     }
 }
 
