@@ -104,7 +104,9 @@ impl Endpoint {
     #[must_use]
     pub fn key_header(&self) -> HeaderName {
         match &self.provider.auth {
-            AuthStyle::Bearer | AuthStyle::None => http::header::AUTHORIZATION,
+            AuthStyle::Bearer | AuthStyle::Aws { .. } | AuthStyle::Google | AuthStyle::None => {
+                http::header::AUTHORIZATION
+            }
             AuthStyle::Header(name) => HeaderName::try_from(name.as_str()).unwrap_or(http::header::AUTHORIZATION),
         }
     }
@@ -180,12 +182,13 @@ const fn home(dialect: DialectId) -> &'static str {
         DialectId::GeminiGenerateContent => "gemini",
         DialectId::CohereChat => "cohere",
         DialectId::OllamaChat => "ollama-native",
+        DialectId::BedrockConverse => "bedrock",
     }
 }
 
 fn header_value(auth: &AuthStyle, secret: &Secret) -> Option<HeaderValue> {
     let text = match auth {
-        AuthStyle::Bearer => format!("Bearer {}", secret.expose()),
+        AuthStyle::Bearer | AuthStyle::Aws { .. } | AuthStyle::Google => format!("Bearer {}", secret.expose()),
         AuthStyle::Header(_) | AuthStyle::None => secret.expose().to_owned(),
     };
     let mut value = HeaderValue::try_from(text).ok()?;

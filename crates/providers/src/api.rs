@@ -16,6 +16,7 @@
 //! assert_eq!(usage.input_total(), 8);
 //! ```
 
+use http::HeaderMap;
 use tachograph_record::Tap;
 use tachograph_reply::ErrorShape;
 
@@ -133,6 +134,14 @@ impl Api {
     #[must_use]
     pub fn only_counts(&self) -> bool {
         matches!(&self.kind, Kind::Plain(plain) if plain.only_counts)
+    }
+
+    /// An observer of one answer that passes untouched, which also reads what the answer's headers say: Bedrock's kinds of
+    /// errors and counts of tokens stand there.
+    #[must_use]
+    pub fn tap_with(&'static self, stream: bool, status: u16, headers: &HeaderMap) -> Box<dyn Tap> {
+        let tap = self.tap(stream, status);
+        if self.family == DialectId::BedrockConverse { crate::bedrock::with_head(tap, headers) } else { tap }
     }
 
     /// An observer of one answer that passes untouched. `stream` is whether it comes as an event stream.

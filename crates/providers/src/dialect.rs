@@ -9,7 +9,7 @@ use tachograph_reply::{ApiError, ErrorShape};
 use crate::api::{Api, Kind};
 use crate::chat::{ChatRequest, ChatResponse, StreamEvent};
 use crate::loss::Note;
-use crate::{AuthStyle, Provider, anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
+use crate::{AuthStyle, Provider, anthropic, bedrock, cohere, gemini, ollama, openai_chat, openai_responses};
 
 /// A wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub enum DialectId {
     /// Ollama's own chat.
     #[serde(rename = "ollama.chat", alias = "ollama")]
     OllamaChat,
+    /// Amazon Bedrock's Converse.
+    #[serde(rename = "bedrock.converse", alias = "bedrock")]
+    BedrockConverse,
 }
 
 /// A wire format's two directions. Bytes in, values out: nothing here does IO, waits or knows of a clock.
@@ -142,6 +145,7 @@ pub struct Encoded {
 /// What providers of a dialect do unless their row says otherwise.
 pub(crate) struct Conventions {
     pub(crate) chat_path: &'static str,
+    pub(crate) stream_path: Option<&'static str>,
     pub(crate) auth: fn() -> AuthStyle,
     pub(crate) headers: &'static [(&'static str, &'static str)],
 }
@@ -157,18 +161,29 @@ static TABLE: &[Row] = &[
     Row {
         id: DialectId::OpenAiChat,
         dialect: &openai_chat::OpenAiChat,
-        conventions: Conventions { chat_path: "/chat/completions", auth: || AuthStyle::Bearer, headers: &[] },
+        conventions: Conventions {
+            chat_path: "/chat/completions",
+            stream_path: None,
+            auth: || AuthStyle::Bearer,
+            headers: &[],
+        },
     },
     Row {
         id: DialectId::OpenAiResponses,
         dialect: &openai_responses::OpenAiResponses,
-        conventions: Conventions { chat_path: "/responses", auth: || AuthStyle::Bearer, headers: &[] },
+        conventions: Conventions {
+            chat_path: "/responses",
+            stream_path: None,
+            auth: || AuthStyle::Bearer,
+            headers: &[],
+        },
     },
     Row {
         id: DialectId::AnthropicMessages,
         dialect: &anthropic::AnthropicMessages,
         conventions: Conventions {
             chat_path: "/v1/messages",
+            stream_path: None,
             auth: || AuthStyle::Header("x-api-key".to_owned()),
             headers: &[("anthropic-version", "2023-06-01")],
         },
@@ -178,6 +193,7 @@ static TABLE: &[Row] = &[
         dialect: &gemini::GeminiGenerateContent,
         conventions: Conventions {
             chat_path: "/v1beta/models/{model}:generateContent",
+            stream_path: Some("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
             auth: || AuthStyle::Header("x-goog-api-key".to_owned()),
             headers: &[],
         },
@@ -185,16 +201,31 @@ static TABLE: &[Row] = &[
     Row {
         id: DialectId::CohereChat,
         dialect: &cohere::CohereChat,
-        conventions: Conventions { chat_path: "/v2/chat", auth: || AuthStyle::Bearer, headers: &[] },
+        conventions: Conventions { chat_path: "/v2/chat", stream_path: None, auth: || AuthStyle::Bearer, headers: &[] },
     },
     Row {
         id: DialectId::OllamaChat,
         dialect: &ollama::OllamaChat,
-        conventions: Conventions { chat_path: "/api/chat", auth: || AuthStyle::Bearer, headers: &[] },
+        conventions: Conventions {
+            chat_path: "/api/chat",
+            stream_path: None,
+            auth: || AuthStyle::Bearer,
+            headers: &[],
+        },
+    },
+    Row {
+        id: DialectId::BedrockConverse,
+        dialect: &bedrock::BedrockConverse,
+        conventions: Conventions {
+            chat_path: "/model/{model%}/converse",
+            stream_path: Some("/model/{model%}/converse-stream"),
+            auth: || AuthStyle::Aws { service: "bedrock".to_owned() },
+            headers: &[],
+        },
     },
 ];
 
-/// The chat APIs, one of each dialect.
+/// The chat APIs: one of each dialect, first, and where a stream is called by another path, that.
 pub(crate) static CHAT_APIS: &[Api] = &[
     Api { name: "openai.chat", ends: &["/chat/completions"], family: DialectId::OpenAiChat, kind: Kind::Chat },
     Api { name: "openai.responses", ends: &["/responses"], family: DialectId::OpenAiResponses, kind: Kind::Chat },
@@ -207,6 +238,13 @@ pub(crate) static CHAT_APIS: &[Api] = &[
     },
     Api { name: "cohere.chat", ends: &["/v2/chat"], family: DialectId::CohereChat, kind: Kind::Chat },
     Api { name: "ollama.chat", ends: &["/api/chat"], family: DialectId::OllamaChat, kind: Kind::Chat },
+    Api { name: "bedrock.converse", ends: &["/converse"], family: DialectId::BedrockConverse, kind: Kind::Chat },
+    Api {
+        name: "bedrock.converse-stream",
+        ends: &["/converse-stream"],
+        family: DialectId::BedrockConverse,
+        kind: Kind::Chat,
+    },
 ];
 
 fn row(id: DialectId) -> &'static Row {
@@ -226,7 +264,7 @@ pub fn dialect(id: DialectId) -> &'static dyn Dialect {
 /// The dialect of this name, as in records (`openai.chat`).
 #[must_use]
 pub fn dialect_of_api(api: &str) -> Option<DialectId> {
-    TABLE.iter().find(|row| row.dialect.name() == api).map(|row| row.id)
+    Api::named(api).and_then(Api::dialect)
 }
 
 impl DialectId {

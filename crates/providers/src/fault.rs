@@ -40,6 +40,15 @@ const KINDS: &[(&str, ErrorKind)] = &[
     ("timeout_error", ErrorKind::Timeout),
     ("timeout", ErrorKind::Timeout),
     ("invalid_request_error", ErrorKind::InvalidRequest),
+    ("throttlingexception", ErrorKind::RateLimit),
+    ("servicequotaexceededexception", ErrorKind::RateLimit),
+    ("modelnotreadyexception", ErrorKind::Overloaded),
+    ("serviceunavailableexception", ErrorKind::Overloaded),
+    ("modeltimeoutexception", ErrorKind::Timeout),
+    ("accessdeniedexception", ErrorKind::Permission),
+    ("unrecognizedclientexception", ErrorKind::Authentication),
+    ("resourcenotfoundexception", ErrorKind::NotFound),
+    ("validationexception", ErrorKind::InvalidRequest),
 ];
 
 impl Fault {
@@ -98,8 +107,10 @@ impl Fault {
     /// As a caller is told. Inside a stream there is no status but what the error says itself.
     pub(crate) fn to_api_error(&self, status: Option<StatusCode>) -> ApiError {
         let named = self.status.and_then(|status| StatusCode::from_u16(status).ok());
-        let word =
-            |word: &Option<String>| KINDS.iter().find(|(kind, _)| Some(*kind) == word.as_deref()).map(|row| row.1);
+        let word = |word: &Option<String>| {
+            let word = word.as_deref()?;
+            KINDS.iter().find(|(kind, _)| kind.eq_ignore_ascii_case(word)).map(|row| row.1)
+        };
         let told = word(&self.kind).or_else(|| word(&self.code));
         let (kind, status) = match status.or(named) {
             Some(status) => (ErrorKind::of_status(status), status),

@@ -36,12 +36,14 @@
 mod anthropic;
 mod api;
 pub mod array;
+mod bedrock;
 pub mod chat;
 mod cohere;
 mod conversation;
 mod dialect;
 mod effort;
 mod fault;
+mod frames;
 mod gemini;
 mod hide;
 pub mod json;
@@ -56,6 +58,7 @@ mod registry;
 mod seal;
 pub mod sse;
 mod tap;
+pub mod template;
 mod told;
 pub mod usage;
 
@@ -65,8 +68,14 @@ pub use conversation::{Conversation, conversation};
 pub use dialect::{Answering, Dialect, DialectId, Encoded, StreamReader, StreamWriter, dialect, dialect_of_api};
 pub use hide::{HideUsage, ask_for_usage};
 pub use loss::{Action, Note};
-pub use provider::{AuthStyle, MaxTokensField, Provider, Quirks, StreamUsage, ThinkingReplay};
+pub use provider::{AuthStyle, MaxTokensField, Part, Provider, Quirks, StreamUsage, ThinkingReplay};
 pub use registry::Registry;
 use tachograph_reply::ApiError;
 pub use tap::opaque_tap;
 pub use told::as_event_stream;
+
+/// Reads the error of an answer: its body in whatever shape it is, and the kind that Bedrock names in a header.
+#[must_use]
+pub fn decode_error(id: DialectId, status: http::StatusCode, headers: &http::HeaderMap, body: &[u8]) -> ApiError {
+    bedrock::named_by_head(dialect(id).decode_error(status, body), headers)
+}

@@ -20,8 +20,21 @@ pub struct Provider {
     pub base_url: String,
     /// The dialect its chat API speaks.
     pub dialect: DialectId,
-    /// The chat API's path, appended to the base.
+    /// The chat API's path, appended to the base and the prefix; `{model}` in it stands for the model, which the body then
+    /// does not name.
     pub chat_path: String,
+    /// The chat API's path for streams, where it is another.
+    pub stream_path: Option<String>,
+    /// What stands between the base and the usual path of an API; paths that are named in `paths` go without.
+    pub prefix: String,
+    /// A query for every path.
+    pub query: Option<String>,
+    /// Named parts of its URLs (`{region}`), by name: what each can be taken from.
+    pub parts: BTreeMap<String, Part>,
+    /// Fields that go into a chat's body where it does not have them.
+    pub body: serde_json::Map<String, serde_json::Value>,
+    /// What is different for some models, or where some part of its URLs is set or is not.
+    pub variants: Vec<Variant>,
     /// Paths of other APIs it has, by their names in records, appended to the base. A chat API that stands here needs no
     /// translation; any other only has to stand here where its path is not the usual one.
     pub paths: BTreeMap<String, String>,
@@ -31,6 +44,8 @@ pub struct Provider {
     pub headers: Vec<(String, String)>,
     /// Environment variables its key is taken from, the first that is set.
     pub env: Vec<String>,
+    /// Environment variables its base URL is taken from, the first that is set.
+    pub base_env: Vec<String>,
     /// First labels of a Host that mean it (`oai.example.com`).
     pub host_labels: Vec<String>,
     /// Where it differs from others of its dialect.
@@ -44,22 +59,61 @@ impl Provider {
     pub fn api_of(&self, path: &str) -> Option<&'static Api> {
         let path = path.split(['?', '#']).next().unwrap_or(path).trim_end_matches('/');
         let behind_base = path.strip_prefix(self.base_path()).unwrap_or(path);
-        if behind_base == self.chat_path || path == self.chat_path {
+        let is_own = |own: &str| !own.contains('{') && (behind_base == own || path == own);
+        if is_own(&self.chat_path) {
             return Some(Api::of_dialect(self.dialect));
         }
         Api::of_path(path)
     }
 
-    /// The path of an API, appended to the base, or nothing where the provider does not have it. `usual` is the path of
-    /// most providers that have it.
+    /// The path and query of an API, appended to the base, or nothing where the provider does not have it. `usual` is the
+    /// path of most providers that have it. Named parts are not filled in yet.
     #[must_use]
-    pub fn path_of<'a>(&'a self, api: &Api, usual: &'a str) -> Option<&'a str> {
-        match (self.paths.get(api.name()), api.dialect()) {
-            (Some(path), _) => Some(path),
-            // Of Google's chat API there are two paths, and the caller has chosen.
-            (None, Some(dialect)) if usual.contains("{model}") => (dialect == self.dialect).then_some(usual),
-            (None, Some(dialect)) => (dialect == self.dialect).then_some(&self.chat_path),
-            (None, None) => (api.family() == self.dialect).then_some(usual),
+    pub fn path_of(&self, api: &Api, usual: &str) -> Option<String> {
+        let path = match (self.paths.get(api.name()), api.dialect()) {
+            (Some(path), _) => path.clone(),
+            // Of Google's APIs each has a path that differs in its last word, and the caller has chosen.
+            (None, _) if usual.contains("{model}:") => {
+                let (own, _) = self.chat_path.split_once("{model}")?;
+                let (_, chosen) = usual.split_once("{model}")?;
+                (api.family() == self.dialect).then(|| format!("{own}{{model}}{chosen}"))?
+            }
+            // Bedrock's too, and they have the model's name in the middle.
+            (None, _) if usual.contains("{model%}") => (api.family() == self.dialect).then(|| usual.to_owned())?,
+            (None, Some(dialect)) => (dialect == self.dialect).then(|| format!("{}{}", self.prefix, self.chat_path))?,
+            (None, None) => (api.family() == self.dialect).then(|| format!("{}{usual}", self.prefix))?,
+        };
+        Some(self.with_query(path))
+    }
+
+    /// The path and query of its chat API, for a stream or not. Named parts are not filled in yet.
+    #[must_use]
+    pub fn path_of_chat(&self, stream: bool) -> String {
+        let path = self.stream_path.as_ref().filter(|_| stream).unwrap_or(&self.chat_path);
+        self.with_query(format!("{}{path}", self.prefix))
+    }
+
+    /// Whether the model is named in the path of its chat API and not in the body.
+    #[must_use]
+    pub fn names_model_in_path(&self) -> bool {
+        self.chat_path.contains("{model")
+    }
+
+    /// The provider as it is for this model: a variant of it, or itself. `has` tells whether a named part is set.
+    #[must_use]
+    pub fn variant(&self, model: &str, has: impl Fn(&str) -> bool) -> Option<&Arc<Self>> {
+        let fits = |variant: &&Variant| {
+            (variant.models.is_empty() || variant.models.iter().any(|pattern| matches(pattern, model)))
+                && variant.with.iter().all(|part| has(part))
+                && !variant.without.iter().any(|part| has(part))
+        };
+        self.variants.iter().find(fits).map(|variant| &variant.provider)
+    }
+
+    fn with_query(&self, path: String) -> String {
+        match &self.query {
+            None => path,
+            Some(query) => format!("{path}{}{query}", if path.contains('?') { '&' } else { '?' }),
         }
     }
 
@@ -68,6 +122,25 @@ impl Provider {
         let behind_scheme = self.base_url.split_once("://").map_or(&*self.base_url, |(_, rest)| rest);
         behind_scheme.find('/').map_or("", |at| &behind_scheme[at..])
     }
+}
+
+/// A named part of a provider's URLs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Part {
+    /// Environment variables it is taken from, the first that is set.
+    pub env: Vec<String>,
+    /// What it is where nobody says.
+    pub default: Option<String>,
+}
+
+/// What is different about a provider for some models, or in some set-ups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    models: Vec<String>,
+    with: Vec<String>,
+    without: Vec<String>,
+    provider: Arc<Provider>,
 }
 
 /// How a provider's key is sent.
@@ -79,6 +152,14 @@ pub enum AuthStyle {
     Bearer,
     /// The bare key in this header.
     Header(String),
+    /// Amazon's signature, version 4, over the whole request; or a bearer key of Bedrock's.
+    Aws {
+        /// The service that is signed for.
+        service: String,
+    },
+    /// A token of Google's in `Authorization`, made from a service account where no token is given; a key in
+    /// `x-goog-api-key`.
+    Google,
     /// There is none.
     None,
 }
@@ -171,6 +252,16 @@ struct Row {
     base_url: String,
     dialect: DialectId,
     chat_path: Option<String>,
+    stream_path: Option<String>,
+    #[serde(default)]
+    prefix: String,
+    query: Option<String>,
+    #[serde(default)]
+    parts: BTreeMap<String, Part>,
+    #[serde(default)]
+    body: serde_json::Map<String, serde_json::Value>,
+    #[serde(default, rename = "variant")]
+    variants: Vec<VariantRow>,
     #[serde(default)]
     paths: BTreeMap<String, String>,
     #[serde(default)]
@@ -180,29 +271,94 @@ struct Row {
     #[serde(default)]
     env: Vec<String>,
     #[serde(default)]
+    base_env: Vec<String>,
+    #[serde(default)]
     host_labels: Vec<String>,
     #[serde(default)]
     quirks: Quirks,
 }
 
+/// A variant as written down: when it holds, and what is different then.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VariantRow {
+    #[serde(default)]
+    models: Vec<String>,
+    #[serde(default)]
+    with: Vec<String>,
+    #[serde(default)]
+    without: Vec<String>,
+    base_url: Option<String>,
+    dialect: Option<DialectId>,
+    chat_path: Option<String>,
+    stream_path: Option<String>,
+    prefix: Option<String>,
+    query: Option<String>,
+    #[serde(default)]
+    body: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
+    paths: BTreeMap<String, String>,
+    auth: Option<AuthStyle>,
+    quirks: Option<Quirks>,
+}
+
+impl VariantRow {
+    /// The provider with what is different. Another dialect begins with that dialect's usual ways.
+    fn of(self, whole: &Provider) -> Variant {
+        let mut own = whole.clone();
+        own.variants = Vec::new();
+        if let Some(dialect) = self.dialect.filter(|dialect| *dialect != own.dialect) {
+            let usual = crate::dialect::conventions(dialect);
+            (own.dialect, own.chat_path, own.query) = (dialect, usual.chat_path.to_owned(), None);
+            (own.stream_path, own.paths) = (usual.stream_path.map(str::to_owned), BTreeMap::new());
+            own.headers = pairs(usual.headers);
+            own.quirks = Quirks::default();
+        }
+        own.base_url = self.base_url.unwrap_or(own.base_url);
+        own.chat_path = self.chat_path.unwrap_or(own.chat_path);
+        own.stream_path = self.stream_path.or(own.stream_path);
+        own.prefix = self.prefix.unwrap_or(own.prefix);
+        own.query = self.query.or(own.query);
+        own.body.extend(self.body);
+        own.paths.extend(self.paths);
+        own.auth = self.auth.unwrap_or(own.auth);
+        own.quirks = self.quirks.unwrap_or(own.quirks);
+        Variant { models: self.models, with: self.with, without: self.without, provider: Arc::new(own) }
+    }
+}
+
+fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
+    headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
 impl From<Row> for Provider {
     fn from(row: Row) -> Self {
         let usual = crate::dialect::conventions(row.dialect);
-        Self {
+        let mut provider = Self {
             name: row.name.into(),
             aliases: row.aliases,
             base_url: row.base_url.trim_end_matches('/').to_owned(),
             dialect: row.dialect,
+            stream_path: row.stream_path.or_else(|| {
+                let usual = usual.stream_path.filter(|_| row.chat_path.is_none());
+                usual.map(str::to_owned)
+            }),
             chat_path: row.chat_path.unwrap_or_else(|| usual.chat_path.to_owned()),
+            prefix: row.prefix,
+            query: row.query,
+            parts: row.parts,
+            body: row.body,
+            variants: Vec::new(),
             paths: row.paths,
             auth: row.auth.unwrap_or_else(|| (usual.auth)()),
-            headers: row.headers.unwrap_or_else(|| {
-                usual.headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
-            }),
+            headers: row.headers.unwrap_or_else(|| pairs(usual.headers)),
             env: row.env,
+            base_env: row.base_env,
             host_labels: row.host_labels,
             quirks: row.quirks,
-        }
+        };
+        provider.variants = row.variants.into_iter().map(|variant| variant.of(&provider)).collect();
+        provider
     }
 }
 

@@ -9,6 +9,7 @@ use http::StatusCode;
 use tachograph_record::{Reading, Tap};
 
 use crate::array::Elements;
+use crate::frames::Frames;
 use crate::sse::{Event, Splitter};
 use crate::{fault, json};
 
@@ -21,6 +22,8 @@ pub(crate) trait Watch: Send {
     const STREAMS_ARRAYS: bool = false;
     /// Whether a stream may come as objects one after the other, a line each. A whole answer is then a stream of one.
     const STREAMS_LINES: bool = false;
+    /// Whether a stream comes in Amazon's binary frames.
+    const STREAMS_FRAMES: bool = false;
 
     /// Sees one event of a stream. Returns whether content has been seen so far.
     fn event(&mut self, event: &Event<'_>) -> bool;
@@ -45,6 +48,8 @@ enum Body {
     Stream,
     /// A stream whose events are the elements of an array, or objects one after the other.
     Array,
+    /// A stream of binary frames.
+    Frames,
     Document,
 }
 
@@ -56,6 +61,7 @@ pub(crate) struct DialectTap<W> {
     status: u16,
     splitter: Splitter,
     elements: Elements,
+    frames: Frames,
     document: Vec<Bytes>,
     held: usize,
     content: bool,
@@ -78,6 +84,7 @@ impl<W: Watch> DialectTap<W> {
             status,
             splitter: Splitter::default(),
             elements: Elements::default(),
+            frames: Frames::default(),
             document: Vec::new(),
             held: 0,
             content: false,
@@ -110,6 +117,7 @@ impl<W: Watch> Tap for DialectTap<W> {
         if self.body == Body::Undecided {
             self.body = match looks_like(self.stream, piece) {
                 None => Body::Undecided,
+                Some(_) if W::STREAMS_FRAMES && piece.first() == Some(&0) => Body::Frames,
                 Some(Body::Document) if W::STREAMS_ARRAYS && begins(piece, b"[") => Body::Array,
                 Some(Body::Document) if W::STREAMS_LINES && begins(piece, b"{") => Body::Array,
                 Some(body) => body,
@@ -123,6 +131,10 @@ impl<W: Watch> Tap for DialectTap<W> {
             Body::Array => {
                 let Self { watch, elements, content, .. } = self;
                 elements.push(piece, |element| *content = watch.event(&Event { name: b"", data: element.into() }));
+            }
+            Body::Frames => {
+                let Self { watch, frames, content, .. } = self;
+                frames.push(piece, |event| *content = watch.event(&event));
             }
             Body::Document => {
                 // A document's content is there as soon as the document is; its parts do not come one by one.
@@ -147,7 +159,7 @@ impl<W: Watch> Tap for DialectTap<W> {
             splitter.finish(|event| *content = watch.event(&event));
             return self.watch.reading();
         }
-        if self.body == Body::Array {
+        if matches!(self.body, Body::Array | Body::Frames) {
             return self.watch.reading();
         }
         let body = joined(std::mem::take(&mut self.document));

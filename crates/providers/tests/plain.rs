@@ -12,7 +12,7 @@ use tachograph_providers::{Api, conversation};
 use tachograph_record::{Reading, Unit, UsageReading};
 
 fn tap(recording: &Recording) -> Box<dyn tachograph_record::Tap> {
-    recording.api.tap(recording.stream, recording.status)
+    recording.api.tap_with(recording.stream, recording.status, &recording.headers)
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tachograph_providers::{
 use tachograph_record::{Reading, UsageReading};
 
 fn tap(recording: &Recording) -> Box<dyn tachograph_record::Tap> {
-    recording.codec().tap(recording.stream, recording.status)
+    recording.api.tap_with(recording.stream, recording.status, &recording.headers)
 }
 
 #[test]
@@ -175,7 +175,9 @@ fn readers_give_the_same_events_however_the_stream_is_cut_and_read_what_taps_rea
 fn errors_are_decoded() {
     let mut seen = 0;
     for recording in recordings().iter().filter(|recording| recording.status >= 400) {
-        let error = recording.codec().decode_error(recording.status.try_into().unwrap(), &recording.response);
+        let status = recording.status.try_into().unwrap();
+        let error =
+            tachograph_providers::decode_error(recording.dialect, status, &recording.headers, &recording.response);
         assert_eq!(error.status().as_u16(), recording.status);
         assert_eq!(Some(error.message()), recording.expected["error_message"].as_str(), "{}", recording.name);
         seen += 1;
@@ -188,6 +190,7 @@ fn neutral(dialect: DialectId) -> Provider {
     let name = match dialect {
         DialectId::AnthropicMessages => "anthropic",
         DialectId::GeminiGenerateContent => "gemini",
+        DialectId::BedrockConverse => "bedrock",
         DialectId::OpenAiChat | DialectId::OpenAiResponses => "openai",
         DialectId::CohereChat => "cohere",
         DialectId::OllamaChat => "ollama-native",
@@ -256,8 +259,8 @@ fn requests_cross_to_the_other_dialect_or_are_refused_with_a_place() {
                     blocks.filter(|block| matches!(block, Block::ToolCall(_) | Block::ToolResult(_))).count()
                 };
                 assert_eq!(calls(&back), calls(&request), "{}: calls and results", recording.name);
-                // Google's format says it in the path, and Ollama streams unless told not to.
-                let apart = [DialectId::GeminiGenerateContent, DialectId::OllamaChat];
+                // Google's and Amazon's formats say it in the path, and Ollama streams unless told not to.
+                let apart = [DialectId::GeminiGenerateContent, DialectId::BedrockConverse, DialectId::OllamaChat];
                 if !apart.contains(&recording.dialect) && !apart.contains(&other) {
                     assert_eq!(back.stream, request.stream);
                 }
@@ -339,8 +342,9 @@ fn cross_answer(recording: &Recording, other: DialectId, to: &Answering) {
     if !recording.stream {
         let crossed = codec.encode_response(&want, to);
         let back = codec.decode_response(&crossed).unwrap();
-        // Cohere names no model in its answers.
-        assert_eq!(back.model.as_deref(), Some("asked").filter(|_| other != DialectId::CohereChat));
+        // Cohere's and Amazon's answers name no model.
+        let names_none = [DialectId::CohereChat, DialectId::BedrockConverse].contains(&other);
+        assert_eq!(back.model.as_deref(), Some("asked").filter(|_| !names_none));
         same(&back, &want, &recording.name);
         return;
     }

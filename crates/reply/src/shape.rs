@@ -1,11 +1,16 @@
 //! How each dialect writes an error.
 
-use bytes::Bytes;
+use aws_smithy_eventstream::frame::write_message_to;
+use aws_smithy_types::event_stream::{Header, HeaderValue as FrameValue, Message};
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response};
 use serde_json::{Map, Value, json};
 
 use crate::{ApiError, ErrorKind};
+
+/// Where Amazon's clients read the kind of an error.
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// The shape a caller's client library can read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -21,6 +26,8 @@ pub enum ErrorShape {
     Cohere,
     /// `{"error":"text"}`; a line of its own where a stream breaks off
     Ollama,
+    /// `{"message"}`, with its kind in the header `x-amzn-errortype`; in a stream, a frame that is an exception.
+    Bedrock,
 }
 
 impl ErrorShape {
@@ -40,6 +47,9 @@ impl ErrorShape {
             headers.extend(passed_on.clone());
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self == Self::Bedrock {
+            headers.insert(ERROR_TYPE, HeaderValue::from_static(bedrock_type(error.kind())));
+        }
         if let Some(after) = error.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }
@@ -62,6 +72,7 @@ impl ErrorShape {
                 format!("event: message-end\ndata: {event}\n\n")
             }
             Self::Ollama => format!("{value}\n"),
+            Self::Bedrock => return exception(error, &value),
         })
     }
 
@@ -106,8 +117,29 @@ impl ErrorShape {
                 extend(&mut body, metadata);
                 body
             }
+            Self::Bedrock => {
+                let mut body = json!({ "message": error.message(), "code": error.code() });
+                extend(&mut body, metadata);
+                body
+            }
         }
     }
+}
+
+/// An exception of Amazon's event streams.
+fn exception(error: &ApiError, value: &Value) -> Bytes {
+    // In streams the names of exceptions begin with a small letter.
+    let kind = bedrock_type(error.kind());
+    let kind = format!("{}{}", kind[..1].to_ascii_lowercase(), &kind[1..]);
+    let header = |name: &'static str, value: String| Header::new(name, FrameValue::String(value.into()));
+    let message = Message::new(value.to_string().into_bytes())
+        .add_header(header(":exception-type", kind))
+        .add_header(header(":content-type", "application/json".to_owned()))
+        .add_header(header(":message-type", "exception".to_owned()));
+    let mut frame = BytesMut::new();
+    // It can only fail on a payload of more than 4 GiB.
+    let _ = write_message_to(&message, &mut frame);
+    frame.freeze()
 }
 
 /// What a provider said in its own words goes under `metadata`, beside what we say in the caller's.
@@ -167,6 +199,20 @@ const fn gemini_status(kind: ErrorKind) -> &'static str {
     }
 }
 
+const fn bedrock_type(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidRequest | ErrorKind::TooLarge => "ValidationException",
+        ErrorKind::Authentication => "UnrecognizedClientException",
+        ErrorKind::Permission => "AccessDeniedException",
+        ErrorKind::NotFound => "ResourceNotFoundException",
+        ErrorKind::RateLimit => "ThrottlingException",
+        ErrorKind::Timeout => "ModelTimeoutException",
+        ErrorKind::Upstream => "ModelErrorException",
+        ErrorKind::Overloaded => "ServiceUnavailableException",
+        ErrorKind::Internal => "InternalServerException",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -203,6 +249,18 @@ mod tests {
             json!({"error": {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED",
                 "metadata": {"provider": "openai", "raw": {"error": "x"}}}})
         );
+    }
+
+    #[test]
+    fn amazons_clients_read_the_kind_in_a_header_or_in_a_frame() {
+        let response: Response<Bytes> = ErrorShape::Bedrock.response(&limited());
+        assert_eq!(response.headers()["x-amzn-errortype"], "ThrottlingException");
+        assert_eq!(value(response.body())["message"], "Slow down.");
+        let frame = ErrorShape::Bedrock.event(&limited());
+        let message = aws_smithy_eventstream::frame::read_message_from(&frame[..]).unwrap();
+        let kind = message.headers().iter().find(|header| header.name().as_str() == ":exception-type").unwrap();
+        assert_eq!(kind.value().as_string().unwrap().as_str(), "throttlingException");
+        assert_eq!(value(message.payload())["message"], "Slow down.");
     }
 
     #[test]

@@ -19,6 +19,8 @@ use crate::chat::{ChatRequest, ChatResponse};
 use crate::tap::DialectTap;
 use crate::{Answering, Dialect, DialectId, Encoded, Provider, StreamReader, StreamWriter};
 
+pub(crate) use watch::AnthropicWatch;
+
 /// The dialect.
 #[derive(Debug)]
 pub(crate) struct AnthropicMessages;

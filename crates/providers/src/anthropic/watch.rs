@@ -13,7 +13,7 @@ use crate::usage::{self, ApiShape};
 
 /// Watches one answer.
 #[derive(Debug, Default)]
-pub(super) struct AnthropicWatch {
+pub(crate) struct AnthropicWatch {
     content: bool,
     ended: bool,
     model: Option<String>,

@@ -3,9 +3,12 @@
 //! One row says what becomes of a feature of one dialect in another. Encoders take their verdicts from here and nowhere
 //! else, so documents, warnings and tests can be made from the same rows.
 
+mod bedrock;
 mod cohere;
 mod ollama;
 mod table;
+
+use std::sync::LazyLock;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -51,7 +54,7 @@ pub enum Verdict {
 type Becomes = fn(&Value) -> Option<(&'static str, Value)>;
 
 /// What becomes of one feature of `from` in `to`.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Loss {
     /// The caller's dialect.
     pub from: DialectId,
@@ -71,6 +74,11 @@ pub struct Loss {
 
 /// The table: one line for each feature and pair of dialects that is not carried over whole as it stands.
 pub fn losses() -> impl Iterator<Item = &'static Loss> {
+    static DERIVED: LazyLock<Vec<Loss>> = LazyLock::new(|| bedrock::rows(&written().copied().collect::<Vec<_>>()));
+    written().chain(DERIVED.iter())
+}
+
+fn written() -> impl Iterator<Item = &'static Loss> {
     table::LOSSES.iter().chain(cohere::LOSSES).chain(ollama::LOSSES)
 }
 

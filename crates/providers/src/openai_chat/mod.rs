@@ -22,6 +22,7 @@ use crate::{Answering, Dialect, DialectId, Encoded, Provider, StreamReader, Stre
 
 pub(crate) use content::{address, arguments};
 pub(crate) use response::{call_id, openai_tier};
+pub(crate) use watch::OpenAiWatch;
 
 /// The dialect.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ const MOST_CHOICES: u32 = 128;
 
 /// Watches one answer.
 #[derive(Debug, Default)]
-pub(super) struct OpenAiWatch {
+pub(crate) struct OpenAiWatch {
     content: bool,
     done: bool,
     model: Option<String>,

@@ -6,6 +6,8 @@ mod watch;
 use tachograph_record::{FinishReason, Tap};
 
 use crate::api::{Api, Kind};
+use crate::bedrock::{ASKED, invoke_tap, invoked};
+use crate::chat::Choice;
 use crate::openai_chat::completions_tap;
 use crate::tap::DialectTap;
 use crate::usage::ApiShape;
@@ -18,6 +20,8 @@ use watch::PlainWatch;
 type Meaning = fn(&str) -> FinishReason;
 /// Makes a tap for an answer that is a stream or not, and has this status.
 type MakeTap = fn(bool, u16) -> Box<dyn Tap>;
+/// Finds what an answer said.
+type ShowOwn = fn(&[u8]) -> Option<Choice>;
 
 /// Where things stand in one API's bodies.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub(crate) struct Plain {
     sound: bool,
     /// A reader of its own, where it has more to it than this.
     own_tap: Option<MakeTap>,
+    /// What was said, where it takes more than names of members to find.
+    own_shown: Option<ShowOwn>,
     pub(crate) asks_for_usage: bool,
     pub(crate) only_counts: bool,
     /// Where what was asked stands in the request: texts, or lists of texts or messages.
@@ -52,11 +58,14 @@ const NOTHING: Plain = Plain {
     finish: None,
     sound: false,
     own_tap: None,
+    own_shown: None,
     asks_for_usage: false,
     only_counts: false,
     asked: &["input"],
     said: &[],
 };
+
+const INVOKE: Plain = Plain { own_tap: Some(invoke_tap), own_shown: Some(invoked), asked: ASKED, ..NOTHING };
 
 const fn openai(name: &'static str, ends: &'static [&'static str], plain: Plain) -> Api {
     Api { name, ends, family: DialectId::OpenAiChat, kind: Kind::Plain(plain) }
@@ -190,7 +199,18 @@ pub(crate) static PLAIN_APIS: &[Api] = &[
         &[":batchEmbedContents"],
         Plain { shape: ApiShape::GeminiGenerateContent, usage: &["usageMetadata"], asked: &["requests"], ..NOTHING },
     ),
+    bedrock("bedrock.invoke", &["/invoke"], INVOKE),
+    bedrock("bedrock.invoke-stream", &["/invoke-with-response-stream"], INVOKE),
+    bedrock(
+        "bedrock.count-tokens",
+        &["/count-tokens"],
+        Plain { shape: ApiShape::BedrockConverse, usage: &[""], only_counts: true, asked: &["input"], ..NOTHING },
+    ),
 ];
+
+const fn bedrock(name: &'static str, ends: &'static [&'static str], plain: Plain) -> Api {
+    Api { name, ends, family: DialectId::BedrockConverse, kind: Kind::Plain(plain) }
+}
 
 impl Plain {
     pub(crate) fn tap(&'static self, stream: bool, status: u16) -> Box<dyn Tap> {

@@ -19,6 +19,23 @@ pub(crate) fn shown(api: &'static Api, plain: &Plain, request: &[u8], response: 
     let whole = json::mend(request);
     read.truncated = whole != request;
     read.request = asked(api, plain, &whole);
+    let usage = |choice: Choice| ChatResponse {
+        dialect: api.family(),
+        id: None,
+        model: None,
+        choices: vec![choice],
+        usage: UsageReading::Absent,
+        service_tier: None,
+        provider_cost: None,
+    };
+    if let Some(own) = plain.own_shown {
+        let whole = json::mend(response);
+        let is_frames = response.first() == Some(&0);
+        read.truncated |= !is_frames && whole != response;
+        let choice = own(if is_frames { response } else { &whole });
+        read.response = choice.filter(|choice| !choice.content.is_empty()).map(usage);
+        return read;
+    }
     if plain.own_tap.is_some() && plain.said.is_empty() {
         read_answer(api.family(), true, response, &mut read);
         return read;
@@ -34,15 +51,6 @@ pub(crate) fn shown(api: &'static Api, plain: &Plain, request: &[u8], response: 
             Some(Choice { content: vec![Block::text(String::from_utf8_lossy(response))], ..Choice::default() })
         }
         _ => None,
-    };
-    let usage = |choice: Choice| ChatResponse {
-        dialect: api.family(),
-        id: None,
-        model: None,
-        choices: vec![choice],
-        usage: UsageReading::Absent,
-        service_tier: None,
-        provider_cost: None,
     };
     read.response = choice.filter(|choice| !choice.content.is_empty()).map(usage);
     read
@@ -78,7 +86,7 @@ fn gather(value: &Value, blocks: &mut Vec<Block>) {
                     blocks.push(picture(MediaSource::Base64 { mime: "image/png".to_owned(), data: data.to_owned() }));
                 }
                 (None, None) => {
-                    for name in ["text", "content", "parts", "document"] {
+                    for name in ["text", "content", "parts", "document", "value"] {
                         fields.get(name).into_iter().for_each(|inner| gather(inner, blocks));
                     }
                 }

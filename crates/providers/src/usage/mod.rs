@@ -32,7 +32,7 @@ use tachograph_record::{Money, Usage, UsageReading};
 
 pub use shape::ApiShape;
 pub use totals::{Totals, totals};
-pub(crate) use write::{anthropic_usage, gemini_usage, openai_usage, responses_usage};
+pub(crate) use write::{anthropic_usage, converse_usage, gemini_usage, openai_usage, responses_usage};
 
 /// Why there is no usage.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -264,6 +264,8 @@ static ROWS: &[Row] = &[
         cache_write: &["cacheWriteInputTokens", "cacheWriteInputTokenCount"],
         write_5m: &["cacheDetails[5m]"],
         write_1h: &["cacheDetails[1h]"],
+        // Amazon has none; translated answers say it so.
+        reasoning: &["reasoningTokens"],
         cache: Place::Beside,
         ..NOTHING
     },

@@ -63,6 +63,26 @@ pub(crate) fn gemini_usage(usage: &Usage) -> Value {
     body
 }
 
+/// Bedrock Converse's counts, cached ones beside the others.
+pub(crate) fn converse_usage(usage: &Usage) -> Value {
+    let write = |ttl| usage.sum(|leaf| leaf.kind == Kind::CacheWrite(ttl));
+    let (read, written) = (usage.cache_read_total(), usage.cache_write_total());
+    let mut body = json!({
+        "inputTokens": usage.input_total() - read - written,
+        "outputTokens": usage.output_total(),
+        "totalTokens": usage.input_total().saturating_add(usage.output_total()),
+    });
+    put(&mut body, "cacheReadInputTokens", read);
+    put(&mut body, "cacheWriteInputTokens", written);
+    let lifetimes = [("5m", write(CacheTtl::FiveMinutes)), ("1h", write(CacheTtl::OneHour))];
+    if lifetimes.iter().any(|(_, tokens)| *tokens > 0) {
+        let told = lifetimes.iter().filter(|(_, tokens)| *tokens > 0);
+        body["cacheDetails"] = told.map(|(ttl, tokens)| json!({ "ttl": ttl, "inputTokens": tokens })).collect();
+    }
+    put(&mut body, "reasoningTokens", usage.reasoning_total());
+    body
+}
+
 /// Anthropic's exclusive counts.
 pub(crate) fn anthropic_usage(usage: &Usage) -> Value {
     let write = |ttl| usage.sum(|leaf| leaf.kind == Kind::CacheWrite(ttl));

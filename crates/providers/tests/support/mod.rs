@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tachograph_providers::{Api, Dialect, DialectId, dialect};
 use tachograph_record::{Reading, Tap, UsageReading};
@@ -31,6 +32,7 @@ pub(crate) struct Recording {
     pub(crate) path: String,
     pub(crate) stream: bool,
     pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     pub(crate) request: Value,
     pub(crate) response: Bytes,
     pub(crate) expected: Value,
@@ -97,10 +99,20 @@ fn recording(file: &Path) -> Option<Recording> {
         path: all["request"]["path"].as_str().unwrap().to_owned(),
         stream: all["stream"].as_bool().unwrap(),
         status: u16::try_from(all["response"]["status"].as_u64().unwrap()).unwrap(),
+        headers: headers(&all["response"]["headers"]),
         request,
         response,
         expected: all["expected"].clone(),
     })
+}
+
+fn headers(recorded: &Value) -> HeaderMap {
+    let pairs = recorded.as_object().into_iter().flatten();
+    pairs
+        .filter_map(|(name, value)| Some((name.parse().ok()?, value.as_str()?.parse().ok()?)))
+        .collect::<Vec<(HeaderName, HeaderValue)>>()
+        .into_iter()
+        .collect()
 }
 
 fn count(value: &Value) -> u64 {
