@@ -14,8 +14,9 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use tachograph_pricing::{Catalog, PriceContext};
+use tachograph_providers::usage::{ApiShape, normalize};
 use tachograph_providers::{DialectId, HideUsage, dialect, json};
-use tachograph_record::{Leaf, LogRecord, Timestamp, Usage, UsageReading};
+use tachograph_record::{LogRecord, Timestamp, UsageReading};
 use tachograph_telemetry::{MeterLayer, Receipt, RecordSink, Served};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -119,15 +120,50 @@ fn meter(c: &mut Criterion) {
     });
 }
 
+/// From the usage object that a provider sent to the cost: the budget is 2 µs.
 fn price(c: &mut Criterion) {
     let catalog = Catalog::embedded();
-    let usage =
-        UsageReading::Known(Usage::reported([(Leaf::INPUT, 1_200), (Leaf::CACHE_READ, 400), (Leaf::OUTPUT, 340)]));
     let context = PriceContext::at(Timestamp::now());
-    c.bench_function("match and price one call", |b| {
-        b.iter(|| catalog.cost(black_box("openai"), black_box("gpt-4o-mini-2024-07-18"), &usage, &context));
+    let sent = [
+        (
+            "OpenAI",
+            ApiShape::OpenAiChat,
+            ("openai", "gpt-4o-mini-2024-07-18"),
+            r#"{"prompt_tokens":1600,"completion_tokens":340,"total_tokens":1940,"prompt_tokens_details":{"cached_tokens":400,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":100,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}"#,
+        ),
+        (
+            "Anthropic",
+            ApiShape::AnthropicMessages,
+            ("anthropic", "claude-sonnet-4-5-20250929"),
+            r#"{"input_tokens":917,"cache_creation_input_tokens":300,"cache_read_input_tokens":4000,"output_tokens":814,"cache_creation":{"ephemeral_5m_input_tokens":200,"ephemeral_1h_input_tokens":100},"service_tier":"standard"}"#,
+        ),
+    ];
+    let mut group = c.benchmark_group("normalise, match and price one call");
+    for (name, shape, (provider, model), usage) in sent {
+        let usage: serde_json::Value = serde_json::from_str(usage).expect("an object");
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let usage = normalize(shape, provider, black_box(&usage)).map(UsageReading::Known);
+                usage.map(|usage| catalog.cost(black_box(provider), black_box(model), &usage, &context))
+            });
+        });
+    }
+}
+
+/// The whole built-in book as files in a folder: more than 10,000 models, for which the budget is 100 ms.
+fn load(c: &mut Criterion) {
+    let folder = [std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../pricing/providers"))];
+    let mut group = c.benchmark_group("load the price book");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(Catalog::embedded().models().count() as u64));
+    group.bench_function("from its files", |b| {
+        b.iter(|| Catalog::of_files(black_box(&folder)).expect("the book is sound"));
+    });
+    group.bench_function("one overlay over the built-in book", |b| {
+        let overlay = [folder[0].join("demo.toml")];
+        b.iter(|| Catalog::with_overlays(black_box(&overlay)).expect("the overlay is sound"));
     });
 }
 
-criterion_group!(benches, look, tap, meter, price);
+criterion_group!(benches, look, tap, meter, price, load);
 criterion_main!(benches);

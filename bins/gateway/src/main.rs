@@ -80,7 +80,7 @@ enum Command {
     },
     /// Compare a provider's bill with what was recorded, per day, model and dimension
     Reconcile {
-        /// Whose bill: openai (the cost export) or anthropic (the cost export)
+        /// Whose bill: openai or anthropic (the cost export), or aws-bedrock (the cost and usage report)
         #[arg(long)]
         provider: String,
         /// The export, a CSV file

@@ -17,7 +17,7 @@ pub use bill::Bill;
 
 /// What to compare.
 pub struct ReconcileCommand {
-    /// Whose bill it is: `openai` or `anthropic`.
+    /// Whose bill it is: `openai`, `anthropic` or `aws-bedrock` (a cost and usage report).
     pub provider: String,
     /// The export, as text.
     pub export: String,
@@ -50,8 +50,6 @@ impl Side {
     }
 }
 
-/// Half a cent: exports that tell whole cents are off by at most so much a line.
-const HALF_A_CENT: Money = Money::from_atto(5_000_000_000_000_000);
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Compares a bill with the records of the days it covers, and names each difference: `missing rows` (billed, and less or
@@ -67,13 +65,12 @@ pub async fn reconcile(
 ) -> Result<(), CommandError> {
     let bill = Bill::read(&command.provider, &command.export)?;
     let catalog = prices.current();
-    let provider = catalog.provider(&command.provider).map_or(command.provider.as_str(), |row| &**row.id());
+    let provider = catalog.provider(bill.provider()).map_or(bill.provider(), |row| &**row.id());
     let (mut billed, mut unknown): (BTreeMap<Key, Side>, BTreeSet<Key>) = (BTreeMap::new(), BTreeSet::new());
     for line in &bill.lines {
-        let found = bill.model_names(&line.model).into_iter().find_map(|name| catalog.resolve(provider, &name));
-        let model = found.as_ref().map_or_else(|| line.model.clone(), |found| found.model.id.to_string());
+        let (model, is_known) = bill.model(&catalog, provider, &line.model);
         let key = (line.day, model, line.dimension.clone());
-        if found.is_none() {
+        if !is_known {
             unknown.insert(key.clone());
         }
         billed.entry(key).or_default().add(line.amount, line.quantity)?;
@@ -91,29 +88,29 @@ pub async fn reconcile(
                 return Ok(());
             }
             unpriced += u64::from(matches!(row.cost, CostState::UnknownModel | CostState::InvalidUsage { .. }));
-            add_recorded(&row, &mut recorded)
+            add_recorded(&row, &bill, &mut recorded)
         })
         .await?;
     }
-    tell(&billed, &recorded, &unknown, out)?;
+    tell(&billed, &recorded, &unknown, bill.rounds_by(), out)?;
     if unpriced > 0 {
         writeln!(out, "{unpriced} recorded rows have no known cost and are in no sum")?;
     }
     Ok(())
 }
 
-fn add_recorded(row: &Row, recorded: &mut BTreeMap<Key, Side>) -> Result<(), CommandError> {
+fn add_recorded(row: &Row, bill: &Bill, recorded: &mut BTreeMap<Key, Side>) -> Result<(), CommandError> {
     let CostState::Priced(cost) = &row.cost else { return Ok(()) };
     let day = row.timing.received_at.micros().div_euclid(MICROS_PER_DAY);
     for line in &cost.lines {
-        let key = (day, cost.model.clone(), bill::dimension_of_meter(&line.meter).to_owned());
+        let key = (day, bill.recorded_model(&cost.model), bill::dimension_of_meter(&line.meter).to_owned());
         recorded.entry(key).or_default().add(line.amount, line.quantity.parse().ok())?;
     }
     Ok(())
 }
 
 /// What is different about one key; `None` where nothing is.
-fn verdict(billed: Option<&Side>, recorded: Option<&Side>, is_unknown: bool) -> Option<&'static str> {
+fn verdict(billed: Option<&Side>, recorded: Option<&Side>, is_unknown: bool, rounds_by: Money) -> Option<&'static str> {
     let (billed, recorded) = match (billed, recorded) {
         (Some(_), _) if is_unknown => return Some("unknown model"),
         (Some(billed), None) => return (billed.amount != Money::ZERO).then_some("missing rows"),
@@ -122,7 +119,7 @@ fn verdict(billed: Option<&Side>, recorded: Option<&Side>, is_unknown: bool) -> 
         (Some(billed), Some(recorded)) => (billed, recorded),
     };
     let off = billed.amount.checked_sub(recorded.amount).map(|off| Money::from_atto(off.atto().saturating_abs()))?;
-    let may_round = HALF_A_CENT.checked_mul(billed.lines).unwrap_or(HALF_A_CENT);
+    let may_round = rounds_by.checked_mul(billed.lines).unwrap_or(rounds_by);
     let same_quantity = billed.quantity.is_some() && billed.quantity == recorded.quantity;
     match () {
         () if off == Money::ZERO => None,
@@ -137,13 +134,14 @@ fn tell(
     billed: &BTreeMap<Key, Side>,
     recorded: &BTreeMap<Key, Side>,
     unknown: &BTreeSet<Key>,
+    rounds_by: Money,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let keys: BTreeSet<&Key> = billed.keys().chain(recorded.keys()).collect();
     let mut equal = 0;
     for key in keys {
         let (of_bill, ours) = (billed.get(key), recorded.get(key));
-        let Some(verdict) = verdict(of_bill, ours, unknown.contains(key)) else {
+        let Some(verdict) = verdict(of_bill, ours, unknown.contains(key), rounds_by) else {
             equal += 1;
             continue;
         };

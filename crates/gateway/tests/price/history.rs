@@ -193,3 +193,39 @@ async fn a_bill_is_compared_by_day_model_and_dimension() {
         "{told}"
     );
 }
+
+/// A cost and usage report has every service, hour by hour, in exact amounts.
+#[tokio::test]
+async fn a_report_of_aws_is_compared_too() {
+    let record = openai("amazon.nova-lite-v1:0");
+    let usage = record.reading.usage.clone();
+    let context = PriceContext::at(record.timing.received_at);
+    let cost = PriceBook::embedded().current().cost("aws-bedrock", "amazon.nova-lite-v1:0", &usage, &context);
+    let store = store_of(&[LogRecord { provider: Some("aws-bedrock".into()), cost, ..record }]).await;
+    let run = async |provider: &str, export: &str| {
+        let command = ReconcileCommand { provider: provider.to_owned(), export: export.to_owned() };
+        let mut out = Vec::new();
+        reconcile(&command, &PriceBook::embedded(), &*store, &mut out).await.unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    // 0.06 and 0.24 for a million tokens; a million each was recorded.
+    let export = "lineItem/UsageStartDate,lineItem/UsageType,lineItem/UnblendedCost,lineItem/UsageAmount,pricing/unit\n\
+                  2026-11-20T01:00:00Z,USE1-Nova-Lite-input-tokens,0.0400000000,666.6667,1K tokens\n\
+                  2026-11-20T02:00:00Z,USE1-Nova-Lite-input-tokens,0.0200000000,333.3333,1K tokens\n\
+                  2026-11-20T02:00:00Z,USE1-Nova-Lite-output-tokens,0.3000000000,1000,1K tokens\n\
+                  2026-11-20T02:00:00Z,USE1-Claude99None-input-tokens,1,1000,1K tokens\n\
+                  2026-11-20T02:00:00Z,USE1-BoxUsage:t3.micro,9,1,Hrs\n";
+    let wanted = [
+        "2026-11-20 claude-none-99 input: billed 1, recorded 0 USD: unknown model",
+        "2026-11-20 lite-nova output: billed 0.3, recorded 0.24 USD: wrong price",
+        "1 lines agree; billed 1.36 USD, recorded 0.3 USD",
+    ];
+    assert_eq!(run("aws-bedrock", export).await.lines().collect::<Vec<_>>(), wanted);
+    let second = export
+        .replace("lineItem/UsageStartDate", "line_item_usage_start_date")
+        .replace("lineItem/UsageType", "line_item_usage_type")
+        .replace("lineItem/UnblendedCost", "line_item_unblended_cost")
+        .replace("lineItem/UsageAmount", "line_item_usage_amount")
+        .replace("pricing/unit", "pricing_unit");
+    assert_eq!(run("aws", &second).await.lines().collect::<Vec<_>>(), wanted, "as version 2 of the report has it");
+}

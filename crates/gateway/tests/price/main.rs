@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests")]
 
 mod book;
+mod helicone;
 mod history;
 
 use std::path::{Path, PathBuf};
