@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
+use super::driven::Link;
 use crate::demo::DemoBody;
 
 /// A provider's answer broke off.
@@ -39,15 +40,15 @@ pin_project! {
     #[project = UpstreamBodyProj]
     pub enum UpstreamBody {
         /// From a connection.
-        Http { #[pin] body: Incoming, idle: IdleTimer },
+        Http { #[pin] body: Incoming, link: Link, idle: IdleTimer },
         /// From the provider inside this process.
         Demo { #[pin] body: DemoBody },
     }
 }
 
 impl UpstreamBody {
-    pub(super) fn http(body: Incoming, idle: Duration) -> Self {
-        Self::Http { body, idle: IdleTimer::new(idle) }
+    pub(super) fn http(body: Incoming, link: Link, idle: Duration) -> Self {
+        Self::Http { body, link, idle: IdleTimer::new(idle) }
     }
 
     pub(super) fn demo(body: DemoBody) -> Self {
@@ -61,7 +62,7 @@ impl Body for UpstreamBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamBroken>>> {
         match self.project() {
-            UpstreamBodyProj::Http { body, idle } => match body.poll_frame(cx) {
+            UpstreamBodyProj::Http { body, link, idle } => match link.poll_frame(body, cx) {
                 Poll::Ready(frame) => {
                     idle.stop();
                     Poll::Ready(frame.map(|frame| frame.map_err(|_| UpstreamBroken::Connection)))

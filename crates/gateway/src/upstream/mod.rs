@@ -1,7 +1,12 @@
 //! Connections to providers: one pooled client for HTTP/1.1 and HTTP/2, and the provider inside this process.
 
 mod body;
-mod client;
+mod connect;
+mod driven;
+mod lane;
+mod pool;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,7 +26,7 @@ use crate::demo;
 use crate::endpoint::{Endpoint, Place};
 
 pub(crate) use body::{UpstreamBody, UpstreamBroken};
-use client::HttpClient;
+use pool::{Pool, SendError};
 
 /// A request ready to be sent.
 pub struct UpstreamRequest {
@@ -36,7 +41,7 @@ pub struct UpstreamRequest {
 /// Sends requests to providers.
 #[derive(Clone)]
 pub struct Upstream {
-    client: HttpClient,
+    pool: Arc<Pool>,
     head_timeout: Duration,
     idle_timeout: Duration,
 }
@@ -48,7 +53,7 @@ impl Upstream {
     /// Where TLS cannot be set up.
     pub fn new(config: &UpstreamConfig) -> Result<Self, rustls::Error> {
         Ok(Self {
-            client: client::connect(config.connect_timeout.duration())?,
+            pool: Arc::new(Pool::new(connect::connector(config.connect_timeout.duration())?)),
             head_timeout: config.head_timeout.duration(),
             idle_timeout: config.idle_timeout.duration(),
         })
@@ -59,9 +64,9 @@ impl Upstream {
         if sent.endpoint.place == Place::Demo {
             return demo::answer(sent.id, sent.request).await.map(|response| response.map(UpstreamBody::demo));
         }
-        let answered = tokio::time::timeout(self.head_timeout, self.client.request(sent.request)).await;
+        let answered = tokio::time::timeout(self.head_timeout, self.pool.send(sent.request)).await;
         match answered {
-            Ok(Ok(response)) => Ok(response.map(|body| UpstreamBody::http(body, self.idle_timeout))),
+            Ok(Ok((response, link))) => Ok(response.map(|body| UpstreamBody::http(body, link, self.idle_timeout))),
             Ok(Err(error)) => Err(unreachable(&name, &error)),
             Err(_) => {
                 let seconds = self.head_timeout.as_secs();
@@ -73,9 +78,9 @@ impl Upstream {
 }
 
 /// What the connection's error means for a caller. Its text stays in the log: it can name internal hosts.
-fn unreachable(name: &str, error: &hyper_util::client::legacy::Error) -> ApiError {
+fn unreachable(name: &str, error: &SendError) -> ApiError {
     tracing::warn!(provider = name, error = error_chain(error), "the provider gave no answer");
-    let (code, message) = if error.is_connect() {
+    let (code, message) = if matches!(error, SendError::Connect(_) | SendError::NoHost) {
         ("upstream_unreachable", format!("{name} cannot be reached; check its base_url and the network."))
     } else {
         ("upstream_broken", format!("{name} closed the connection without an answer."))

@@ -1,0 +1,29 @@
+//! How connections come up: TCP without Nagle's algorithm, TLS where the URL asks for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// Opens connections.
+pub(super) type Connector = HttpsConnector<HttpConnector>;
+/// An open connection.
+pub(super) type Line = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+pub(super) fn connector(timeout: Duration) -> Result<Connector, rustls::Error> {
+    let mut http = HttpConnector::new();
+    // Small writes leave at once: Nagle's algorithm costs up to 40 ms of first-token time.
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(timeout));
+    http.set_keepalive(Some(Duration::from_secs(60)));
+    http.enforce_http(false);
+    Ok(HttpsConnectorBuilder::new()
+        .with_provider_and_webpki_roots(Arc::new(rustls::crypto::ring::default_provider()))?
+        .https_or_http()
+        .enable_http1()
+        .enable_http2()
+        .wrap_connector(http))
+}
