@@ -40,7 +40,7 @@ pin_project! {
     #[project = UpstreamBodyProj]
     pub enum UpstreamBody {
         /// From a connection.
-        Http { #[pin] body: Incoming, link: Link, idle: IdleTimer },
+        Http { #[pin] body: Incoming, link: Link, idle: IdleTimer, broken: bool },
         /// From the provider inside this process.
         Demo { #[pin] body: DemoBody },
     }
@@ -48,7 +48,7 @@ pin_project! {
 
 impl UpstreamBody {
     pub(super) fn http(body: Incoming, link: Link, idle: Duration) -> Self {
-        Self::Http { body, link, idle: IdleTimer::new(idle) }
+        Self::Http { body, link, idle: IdleTimer::new(idle), broken: false }
     }
 
     pub(super) fn demo(body: DemoBody) -> Self {
@@ -62,7 +62,15 @@ impl Body for UpstreamBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamBroken>>> {
         match self.project() {
-            UpstreamBodyProj::Http { body, link, idle } => match link.poll_frame(body, cx) {
+            UpstreamBodyProj::Http { broken: true, .. } => Poll::Ready(Some(Err(UpstreamBroken::Connection))),
+            UpstreamBodyProj::Http { body, link, idle, broken } => match link.poll_frame(body, cx) {
+                Poll::Ready(Some(Err(_))) => {
+                    // The break may have come with the last bytes, and a server that is told of it at once drops what it
+                    // has not written yet. One turn later the client has what the provider sent.
+                    *broken = true;
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
                 Poll::Ready(frame) => {
                     idle.stop();
                     Poll::Ready(frame.map(|frame| frame.map_err(|_| UpstreamBroken::Connection)))
