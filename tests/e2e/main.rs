@@ -5,6 +5,7 @@ mod ai_gateway;
 mod bad_input;
 mod commands;
 mod demo;
+mod embeddings;
 mod endings;
 mod fields;
 mod headers;

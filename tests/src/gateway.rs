@@ -20,8 +20,28 @@ use crate::{Directory, Upstream, program};
 /// The key of a gateway under test.
 pub const KEY: &str = "sk-tachograph-00112233445566778899aabbccddeeff0011223344556677";
 /// The providers that the upstream plays.
-const PROVIDERS: [&str; 10] =
-    ["openai", "anthropic", "groq", "together", "deepseek", "mistral", "cerebras", "openrouter", "perplexity", "zai"];
+const PROVIDERS: [&str; 20] = [
+    "openai",
+    "anthropic",
+    "groq",
+    "together",
+    "deepseek",
+    "mistral",
+    "cerebras",
+    "openrouter",
+    "perplexity",
+    "zai",
+    "gemini",
+    "cohere",
+    "ollama",
+    "ollama-native",
+    "ollama-cloud",
+    "xai",
+    "writer",
+    "voyage",
+    "huggingface",
+    "jina",
+];
 /// How long anything may take that should take no time.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 
+use base64::Engine;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
@@ -94,27 +95,38 @@ pub struct ToolCall {
 }
 
 impl Recording {
-    /// What a reader gets out of the answer. Only for chat; other APIs have expectations of other shapes.
+    /// What a reader gets out of the answer.
     #[must_use]
     pub fn expected(&self) -> Expected {
         serde_json::from_value(self.expected.clone()).unwrap_or_else(|error| panic!("{}: {error}", self.id))
     }
 
-    /// The request's body as bytes; none where it is not text.
+    /// Whether the answer's usage was looked at when the expectations were made.
+    #[must_use]
+    pub fn tells_usage(&self) -> bool {
+        !self.expected["usage_raw"].is_null() || !self.expected["input_tokens"].is_null()
+    }
+
+    /// The request's body as bytes.
     #[must_use]
     pub fn request_body(&self) -> Option<Bytes> {
         match self.request.body_encoding.as_str() {
             "json" => Some(self.request.body.to_string().into()),
             "utf8" => self.request.body.as_str().map(|text| text.to_owned().into()),
             "none" => Some(Bytes::new()),
+            "base64" => self.request.body.as_str().map(unwrapped),
             _ => None,
         }
     }
 
-    /// The answer's body as bytes; none where it is not text.
+    /// The answer's body as bytes.
     #[must_use]
     pub fn response_body(&self) -> Option<Bytes> {
-        (self.response.body_encoding == "utf8").then(|| Bytes::from(self.response.body.clone()))
+        match self.response.body_encoding.as_str() {
+            "utf8" => Some(Bytes::from(self.response.body.clone())),
+            "base64" => Some(unwrapped(&self.response.body)),
+            _ => None,
+        }
     }
 
     /// The answer as an upstream gives it.
@@ -159,6 +171,10 @@ impl Recording {
     pub fn asks_for_usage(&self) -> bool {
         self.request.body["stream_options"]["include_usage"] == true
     }
+}
+
+fn unwrapped(text: &str) -> Bytes {
+    base64::engine::general_purpose::STANDARD.decode(text).unwrap().into()
 }
 
 /// The recordings whose dialect passes `wanted`, by id. None where there are no recordings on this machine, which is said

@@ -42,6 +42,7 @@ mod cohere;
 mod conversation;
 mod dialect;
 mod effort;
+pub mod embed;
 mod fault;
 mod frames;
 mod gemini;

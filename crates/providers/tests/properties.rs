@@ -5,9 +5,10 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tachograph_providers::chat::{Assembler, Block, ChatResponse, StreamEvent};
+use tachograph_providers::array::Elements;
+use tachograph_providers::chat::{Assembler, Block, ChatRequest, ChatResponse, Role, StreamEvent, Tool};
 use tachograph_providers::sse::Splitter;
-use tachograph_providers::{Answering, DialectId, HideUsage, dialect, json};
+use tachograph_providers::{Answering, DialectId, HideUsage, Provider, Registry, dialect, json};
 use tachograph_record::FinishReason;
 
 /// `bytes` cut at these places.
@@ -166,7 +167,164 @@ fn sequential(bytes: &[u8]) {
     });
 }
 
+/// A conversation in OpenAI's words of what every dialect can say: instructions, turns of text and calls, an answer to each
+/// call, tools, a choice among them, a limit.
+fn conversation() -> impl Strategy<Value = Value> {
+    let word = "[a-zäé☃]{1,12}";
+    let arguments = prop::collection::vec(("[a-z]{1,5}", "[a-z ☃]{0,6}"), 0..3);
+    let calls = prop::collection::vec(("[a-z]{1,8}", arguments, word), 0..4);
+    let turns = prop::collection::vec((word, prop::option::of(word), calls), 1..4);
+    let choice = prop::sample::select(vec![Value::Null, json!("auto"), json!("required")]);
+    (prop::option::of(word), turns, 1_u64..5_000, choice).prop_map(|(system, turns, most, choice)| {
+        let mut messages: Vec<Value> = system.map(|text| json!({"role": "system", "content": text})).into_iter().collect();
+        let (mut names, mut made) = (vec!["look".to_owned()], 0);
+        for (asked, said, calls) in turns {
+            messages.push(json!({"role": "user", "content": asked}));
+            let (mut written, mut answers) = (Vec::new(), Vec::new());
+            for (name, arguments, result) in calls {
+                made += 1;
+                let (id, text) = (format!("call_{made}"), Value::Object(arguments.into_iter().map(|(k, v)| (k, json!(v))).collect()));
+                written.push(json!({"id": id, "type": "function", "function": {"name": name, "arguments": text.to_string()}}));
+                answers.push(json!({"role": "tool", "tool_call_id": id, "content": format!("<{result}>")}));
+                names.push(name);
+            }
+            let mut turn = json!({"role": "assistant", "content": said.unwrap_or_else(|| "well".to_owned())});
+            if !written.is_empty() {
+                turn["tool_calls"] = json!(written);
+            }
+            messages.push(turn);
+            messages.extend(answers);
+        }
+        messages.push(json!({"role": "user", "content": "and now?"}));
+        let schema = json!({"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "integer"}}});
+        let tool = |name: &String| json!({"type": "function", "function": {"name": name, "description": "d", "parameters": schema}});
+        names.sort();
+        names.dedup();
+        let tools: Vec<Value> = names.iter().map(tool).collect();
+        let mut request = json!({"model": "m", "messages": messages, "tools": tools, "max_tokens": most, "temperature": 0.5, "stream": false});
+        if !choice.is_null() {
+            request["tool_choice"] = choice;
+        }
+        request
+    })
+}
+
+/// What a request says, whoever's words it is in: who said, called and answered what, and what may be called.
+fn meaning(request: &ChatRequest) -> Value {
+    let mut said: Vec<(String, String)> = Vec::new();
+    let mut say = |who: &str, what: String| match said.last_mut() {
+        // Neighbouring texts of one speaker may be one.
+        Some((last, text)) if last == who && who != "call" && who != "result" => text.push_str(&what),
+        _ => said.push((who.to_owned(), what)),
+    };
+    let text = |blocks: &[Block]| -> String {
+        blocks
+            .iter()
+            .filter_map(|block| match block {
+                Block::Text(text) => Some(text.text.clone()),
+                _ => None,
+            })
+            .collect()
+    };
+    if let Some(system) = &request.system {
+        say("system", text(&system.blocks));
+    }
+    for message in request.turns() {
+        let who = match message.role {
+            Role::System | Role::Developer => "system",
+            Role::Assistant => "model",
+            Role::User | Role::Tool => "user",
+        };
+        for block in &message.content.blocks {
+            match block {
+                Block::Text(text) if !text.text.is_empty() => say(who, text.text.clone()),
+                Block::ToolCall(call) => {
+                    let arguments: Value = serde_json::from_str(&call.arguments).unwrap();
+                    say("call", format!("{}{arguments}", call.name));
+                }
+                Block::ToolResult(result) => say("result", text(&result.content)),
+                _ => {}
+            }
+        }
+    }
+    let tools: Vec<Value> = request
+        .tools
+        .iter()
+        .flatten()
+        .map(|tool| match tool {
+            Tool::Function(tool) => json!([tool.name, tool.description, tool.parameters]),
+            Tool::Opaque(_) => Value::Null,
+        })
+        .collect();
+    let choice = request.tool_choice.as_ref().map(|choice| format!("{:?}", choice.mode)).filter(|mode| mode != "Auto");
+    json!({"said": said, "tools": tools, "choice": choice, "most": request.max_tokens, "temperature": request.temperature})
+}
+
+/// A provider of a dialect that changes nothing.
+fn provider(id: DialectId) -> Provider {
+    let registry = Registry::builtin();
+    let found = registry.iter().find(|provider| provider.dialect == id).or_else(|| registry.get("openai"));
+    Provider::clone(found.unwrap())
+}
+
+/// The request in another dialect, read again, and what the table says was lost.
+fn crossed(request: &ChatRequest, to: DialectId) -> (ChatRequest, Vec<String>) {
+    let sent = dialect(to).encode_request(request, "m", &provider(to), 4_096).unwrap();
+    let lost = sent.notes.iter().map(|note| note.feature.clone()).collect();
+    (dialect(to).decode_request(&sent.body).unwrap(), lost)
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_conversation_means_the_same_there_and_back_for_every_pair(body in conversation()) {
+        let asked = dialect(DialectId::OpenAiChat).decode_request(body.to_string().as_bytes()).unwrap();
+        for a in DialectId::all() {
+            let (first, lost_a) = crossed(&asked, a);
+            for b in DialectId::all() {
+                let (there, lost_b) = crossed(&first, b);
+                let (back, lost_c) = crossed(&there, a);
+                let (mut got, mut want) = (meaning(&back), meaning(&asked));
+                // What the table says is bent may differ; nothing else may.
+                if [&lost_a, &lost_b, &lost_c].into_iter().flatten().any(|feature| feature == "tool_choice") {
+                    (got["choice"], want["choice"]) = (Value::Null, Value::Null);
+                }
+                prop_assert_eq!(got, want, "{:?} to {:?} and back", a, b);
+            }
+        }
+    }
+
+    #[test]
+    fn calls_survive_there_and_back_for_every_pair(turn in turn(), order in prop::collection::vec(any::<prop::sample::Index>(), 1..20), places in prop::collection::vec(any::<prop::sample::Index>(), 0..5)) {
+        let stream = openai_stream(&turn, &order);
+        let (events, whole) = read(DialectId::OpenAiChat, &cut(&stream, &places));
+        let want = essence(&whole);
+        for a in DialectId::all() {
+            let at_a = write(a, &events);
+            let (events_a, first) = read(a, &cut(&at_a, &places));
+            prop_assert_eq!(&essence(&first), &want, "to {:?}", a);
+            for b in DialectId::all() {
+                let (events_b, there) = read(b, &cut(&write(b, &events_a), &places));
+                prop_assert_eq!(&essence(&there), &want, "{:?} to {:?}", a, b);
+                let (_, back) = read(a, &[&write(a, &events_b)]);
+                prop_assert_eq!(&essence(&back), &want, "{:?} to {:?} and back", a, b);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn lines_do_not_depend_on_where_bytes_are_cut(values in prop::collection::vec(value(), 0..6), ends in prop::sample::select(vec!["\n", "\r\n", "", "\n\n"]), places in prop::collection::vec(any::<prop::sample::Index>(), 0..9)) {
+        let lines: Vec<String> = values.iter().map(|value| json!({"line": value, "é☃": "}{\""}).to_string()).collect();
+        let bytes = lines.iter().fold(String::new(), |all, line| all + line + ends);
+        let mut seen = Vec::new();
+        let mut elements = Elements::default();
+        cut(bytes.as_bytes(), &places).iter().for_each(|piece| elements.push(piece, |line| seen.push(String::from_utf8(line.to_vec()).unwrap())));
+        prop_assert_eq!(seen, lines);
+    }
+
     #[test]
     fn events_do_not_depend_on_where_bytes_are_cut(bytes in streamish(), places in prop::collection::vec(any::<prop::sample::Index>(), 0..9)) {
         prop_assert_eq!(events(&cut(&bytes, &places)), events(&[&bytes]));
@@ -196,7 +354,7 @@ proptest! {
                     let _ = json::string(&text[field.value]);
                 }
             }
-            for id in [DialectId::OpenAiChat, DialectId::AnthropicMessages] {
+            for id in DialectId::all() {
                 let event = [b"data: ", text, b"\n\n"].concat();
                 read(id, &[&event]);
                 let mut tap = dialect(id).tap(true, 200);

@@ -3,6 +3,8 @@
 //! In the caller's own dialect bytes pass untouched, but for the model's name, the key and the ask for usage. Into another
 //! dialect they are translated over the one canonical conversation.
 
+mod count;
+mod embed;
 mod headers;
 mod relay;
 mod request;
@@ -13,7 +15,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::Response;
+use http::{HeaderName, Response};
 use tachograph_reply::ApiError;
 use tower::{Layer, Service};
 
@@ -23,6 +25,9 @@ use crate::upstream::{UpstreamBody, UpstreamRequest};
 
 pub(crate) use relay::Relay;
 pub(crate) use translate::Translate;
+
+/// What of an answer was counted here because the provider does not.
+pub(super) const ESTIMATED: HeaderName = HeaderName::from_static("tachograph-estimated");
 
 /// Puts [`Codec`] before an upstream.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,6 +65,9 @@ where
         let mut upstream = std::mem::replace(&mut self.upstream, next);
         Box::pin(async move {
             let Try { call, candidate } = attempt;
+            if let Some(counted) = count::answer(&call, &candidate)? {
+                return Ok(counted);
+            }
             let (sent, plan) = request::write(&call, &candidate)?;
             let answered = upstream.call(sent).await?;
             call.trip.attempt_answered(answered.status().as_u16());

@@ -1,12 +1,15 @@
 //! From a call to a provider's request.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderMap, Request, Uri};
 use http_body_util::Full;
+use tachograph_providers::embed::Target;
 use tachograph_providers::{Api, DialectId, HideUsage, Note, Provider, StreamUsage, ask_for_usage, dialect, json};
 use tachograph_reply::{ApiError, ErrorKind};
 
-use super::headers;
+use super::{embed, headers};
 use crate::call::{Call, Candidate, Way};
 use crate::endpoint::Endpoint;
 use crate::upstream::UpstreamRequest;
@@ -18,6 +21,8 @@ const DEFAULT_MAX_OUTPUT: u64 = 8192;
 pub(super) enum Plan {
     /// In the caller's dialect: handed on as it comes, but for a usage frame that only we asked for.
     Same { hide: Option<HideUsage> },
+    /// Embeddings, from a provider that has another API for them: translated.
+    Embeddings(Box<embed::Crossing>),
     /// In another dialect: translated.
     Across { from: DialectId, to: DialectId, include_usage: bool, model: String, notes: Vec<Note> },
 }
@@ -44,7 +49,10 @@ pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamReque
                     }
                     (endpoint.own_uri(&chat_path(provider, model, call.stream))?, Some(dialect))
                 }
-                (None, None) => return Err(no_such_api(api, endpoint)),
+                (None, None) => match tachograph_providers::embed::target(api, provider) {
+                    Some(target) => return embeddings(call, candidate, api, target),
+                    None => return Err(no_such_api(api, endpoint)),
+                },
             }
         }
     };
@@ -58,12 +66,37 @@ pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamReque
             (body, headers::onward(call, endpoint), Plan::Same { hide })
         }
     };
+    Ok((upstream(call, endpoint, uri, headers, body)?, plan))
+}
+
+fn upstream(
+    call: &Call,
+    endpoint: &Arc<Endpoint>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<UpstreamRequest, ApiError> {
     endpoint.require_key(&headers, &uri)?;
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = call.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    Ok((UpstreamRequest { endpoint: endpoint.clone(), id: call.trip.id(), request }, plan))
+    Ok(UpstreamRequest { endpoint: endpoint.clone(), id: call.trip.id(), request })
+}
+
+fn embeddings(
+    call: &Call,
+    candidate: &Candidate,
+    api: &'static Api,
+    target: Target,
+) -> Result<(UpstreamRequest, Plan), ApiError> {
+    let endpoint = &candidate.endpoint;
+    let model = candidate.model.as_deref().or(call.model.as_deref()).unwrap_or_default();
+    let path = endpoint.provider.paths.get(target.api.name()).map_or(target.path, String::as_str);
+    let uri = endpoint.own_uri(&path.replace("{model}", model))?;
+    let (body, crossing) = embed::write(call, candidate, api, target)?;
+    let headers = headers::translated(call, endpoint);
+    Ok((upstream(call, endpoint, uri, headers, body)?, Plan::Embeddings(Box::new(crossing))))
 }
 
 /// The provider's chat path for a model. Google's says there whether to stream.

@@ -5,15 +5,15 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response};
 use http_body_util::{BodyExt, Limited};
-use tachograph_providers::{Action, Answering, Api, DialectId, Note, dialect, opaque_tap};
+use tachograph_providers::{Answering, Api, DialectId, Note, dialect, opaque_tap};
 use tachograph_record::Tap;
 use tachograph_reply::{ApiError, ErrorKind, ErrorShape};
 use tachograph_telemetry::{Served, SharedTap};
 
-use super::headers;
 use super::relay::{Relay, broken_off};
 use super::request::Plan;
 use super::translate::{self, Crossing, Translate};
+use super::{embed, headers};
 use crate::answer::AnswerBody;
 use crate::call::{Call, Candidate, Way};
 use crate::upstream::UpstreamBody;
@@ -54,8 +54,19 @@ pub(super) async fn read(
             head.extensions.insert(served.with_shared_tap(tap));
             Ok(Response::from_parts(head, AnswerBody::Relay { body: relay }))
         }
+        Plan::Embeddings(crossing) => {
+            name_notes(&mut head.headers, &crossing.asked.notes);
+            crossing.asked.notes.iter().for_each(|note| call.trip.note(note.to_string()));
+            if !head.status.is_success() {
+                return Err(provider_error(head, body, crossing.from.api.family(), candidate).await);
+            }
+            let native = collect(body).await?;
+            let read = embed::read(call, &crossing, head, &native, served);
+            read.map_err(|error| error.by_provider(&**candidate.endpoint.name()))
+        }
         Plan::Across { from, to, include_usage, model, notes } => {
             name_notes(&mut head.headers, &notes);
+            notes.iter().for_each(|note| call.trip.note(note.to_string()));
             if !head.status.is_success() {
                 return Err(provider_error(head, body, from, candidate).await);
             }
@@ -161,11 +172,7 @@ fn name_who_served(headers: &mut HeaderMap, candidate: &Candidate) {
 }
 
 fn name_notes(headers: &mut HeaderMap, notes: &[Note]) {
-    let word = |note: &Note| match note.action {
-        Action::Dropped => "dropped",
-        Action::Approximated => "approximated",
-    };
-    let text: Vec<String> = notes.iter().map(|note| format!("{}={}", note.feature, word(note))).collect();
+    let text: Vec<String> = notes.iter().map(|note| format!("{}={}", note.feature, note.action.code())).collect();
     if let Some(value) = (!text.is_empty()).then(|| HeaderValue::try_from(text.join(", ")).ok()).flatten() {
         headers.insert(NOTES_HEADER, value);
     }

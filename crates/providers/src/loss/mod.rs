@@ -27,6 +27,24 @@ pub struct Note {
     pub how: String,
 }
 
+impl std::fmt::Display for Note {
+    /// As it stands on a record: `seed dropped: has no counterpart there and was left out`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}: {}", self.feature, self.action.code(), self.how)
+    }
+}
+
+impl Action {
+    /// Its word, in headers and on records.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Dropped => "dropped",
+            Self::Approximated => "approximated",
+        }
+    }
+}
+
 /// What became of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
