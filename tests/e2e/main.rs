@@ -13,6 +13,7 @@ mod keys;
 mod logged;
 mod other_apis;
 mod pacing;
+mod privacy;
 mod replay;
 mod restart;
 mod spend;

@@ -19,12 +19,16 @@ use tachograph_logger::{Gauges, Intake, Limits, LogRoutes, Logger, RouteOptions}
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
 use tachograph_store::Store;
+use tachograph_telemetry::Edited;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::front::Front;
-use crate::quote;
+use crate::{privacy, quote};
+
+/// Where records go once they are priced.
+type Sink = Edited<Intake>;
 
 /// Streams under way get so long to finish after a signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -42,8 +46,9 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let prices = prices(&config)?;
     let endpoints = endpoints(&config);
     let watch = PriceWatch::new(prices.clone(), config_file);
-    let logs = logs(&config, keys.clone(), prices.clone(), logger.intake());
-    let gateway = gateway(&config, keys.clone(), endpoints.clone(), prices.clone(), logger.intake())?;
+    let sink = Edited::new(logger.intake(), privacy::edit(&config)?);
+    let logs = logs(&config, keys.clone(), prices.clone(), sink.clone());
+    let gateway = gateway(&config, keys.clone(), endpoints.clone(), prices.clone(), sink)?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
     let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
@@ -92,7 +97,13 @@ pub(crate) async fn demo(config: Config, calls: usize, seed: u64) -> Result<(), 
     let keys = Arc::new(KeyRing::default());
     keys.reload(&*store).await?;
     let mut logger = Logger::start(store.clone(), Limits::default());
-    let gateway = gateway(&config, keys, endpoints(&config), prices(&config)?, logger.intake())?;
+    let gateway = gateway(
+        &config,
+        keys,
+        endpoints(&config),
+        prices(&config)?,
+        Edited::new(logger.intake(), privacy::edit(&config)?),
+    )?;
     let mut out = io::stdout();
     let report = commands::demo(gateway, &key, calls, seed, &mut out).await?;
     let left = logger.finish(FLUSH).await;
@@ -169,7 +180,7 @@ fn gateway<B>(
     keys: Arc<KeyRing>,
     endpoints: Arc<Endpoints>,
     prices: Arc<PriceBook>,
-    intake: Intake,
+    sink: Sink,
 ) -> Result<Gateway<B>, CommandError>
 where
     B: Body<Data = Bytes> + Send + 'static,
@@ -179,13 +190,13 @@ where
     let keep = config.logging.max_body.bytes();
     let keep_body = (config.logging.bodies == Bodies::Full).then_some(keep);
     let door = Door { keys, endpoints, prices: prices.clone(), max_body: config.max_request_body.bytes(), keep_body };
-    Ok(stack(door, upstream, Priced::new(intake, prices), keep))
+    Ok(stack(door, upstream, Priced::new(sink, prices), keep))
 }
 
 /// The routes on which calls are told of that passed no gateway.
-fn logs(config: &Config, keys: Arc<KeyRing>, prices: Arc<PriceBook>, intake: Intake) -> LogRoutes {
+fn logs(config: &Config, keys: Arc<KeyRing>, prices: Arc<PriceBook>, sink: Sink) -> LogRoutes {
     LogRoutes::new(RouteOptions {
-        sink: Arc::new(Priced::new(intake, prices.clone())),
+        sink: Arc::new(Priced::new(sink, prices.clone())),
         callers: Arc::new(move |key: &str| keys.check(key).map(|holder| (holder.org, holder.key))),
         prices,
         keep_body: (config.logging.bodies == Bodies::Full).then_some(config.logging.max_body.bytes()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use tachograph_record::RecordId;
 use tachograph_telemetry::{MeterLayer, RecordSink};
 use tower::util::BoxCloneService;
 use tower::{BoxError, ServiceBuilder};
@@ -41,7 +42,19 @@ where
         // The id is on every answer, refusals and panics included.
         .layer(RequestIdLayer)
         // Spans only at debug level: a filtered span is nearly free, a made one costs more than all of Admit.
-        .layer(TraceLayer::new_for_http().on_request(()).on_response(()).on_body_chunk(()).on_eos(()).on_failure(()))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(|request: &Request<B>| {
+                    // No path and no query: keys stand in both.
+                    let id = request.extensions().get::<RecordId>().map(tracing::field::display);
+                    tracing::debug_span!("request", method = %request.method(), id)
+                })
+                .on_request(())
+                .on_response(())
+                .on_body_chunk(())
+                .on_eos(())
+                .on_failure(()),
+        )
         // Above everything that can say no, so that refusals and cache hits are on the record too.
         .layer(MeterLayer::new(sink).keep_bodies_up_to(keep_body))
         // From here on a call is typed: its caller known, its body read once within a bound, parsed once.

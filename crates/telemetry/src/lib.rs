@@ -43,6 +43,7 @@
 
 pub mod attribution;
 mod body;
+mod edited;
 mod future;
 mod layer;
 mod open;
@@ -54,6 +55,7 @@ mod sink;
 mod trip;
 
 pub use body::MeteredBody;
+pub use edited::{Edited, RecordEdit};
 pub use future::MeterFuture;
 pub use layer::{MeterLayer, ReceivedAt};
 pub use receipt::Receipt;

@@ -1,6 +1,6 @@
 //! What goes down with a request.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use http::{Method, Uri};
@@ -8,6 +8,8 @@ use tachograph_record::{
     Asked, Attempt, Body, CacheVerdict, Control, CostState, LimitVerdict, LogRecord, Outcome, Reading, RecordId,
     RecordedError, Timestamp, Timing,
 };
+
+use crate::RecordEdit;
 
 /// One request on its way through the layers below the meter: its id, its clock, and what they tell the record as soon as
 /// they know it (what was asked, each attempt, what the gateway decided), so that it is there even if the client leaves before the answer's head.
@@ -22,6 +24,7 @@ struct Inner {
     uri: Uri,
     // One task writes at a time, so the lock is never contended.
     journal: Mutex<Journal>,
+    edit: OnceLock<Arc<dyn RecordEdit>>,
 }
 
 #[derive(Default)]
@@ -37,7 +40,20 @@ impl Trip {
     #[must_use]
     pub fn begin(id: RecordId, received_at: Timestamp, method: Method, uri: Uri) -> Self {
         let started = Instant::now();
-        Self(Arc::new(Inner { id, received_at, started, method, uri, journal: Mutex::default() }))
+        Self(Arc::new(Inner {
+            id,
+            received_at,
+            started,
+            method,
+            uri,
+            journal: Mutex::default(),
+            edit: OnceLock::new(),
+        }))
+    }
+
+    /// Has every record that is shown of this call edited first ([`Trip::while_open`]); the first word counts.
+    pub(crate) fn edit_with(&self, edit: Arc<dyn RecordEdit>) {
+        let _ = self.0.edit.set(edit);
     }
 
     /// The id of the call and of its record.
@@ -140,7 +156,7 @@ impl Trip {
         let asked = journal.asked.clone().unwrap_or_else(|| self.asked_by_head());
         let (attempts, control) = (journal.attempts.clone(), journal.control.clone());
         let last = attempts.last();
-        let record = LogRecord {
+        let mut record = LogRecord {
             id: self.0.id,
             asked,
             provider: last.map(|attempt| attempt.provider.clone()),
@@ -165,6 +181,9 @@ impl Trip {
             control,
             response: Body::default(),
         };
+        if let Some(edit) = self.0.edit.get() {
+            edit.edit(&mut record);
+        }
         Some(look(record))
     }
 

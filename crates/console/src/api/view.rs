@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tachograph_record::{
-    Attempt, BodyState, Cost, CostState, KeyId, Meter, Money, PromptRef, RecordId, RecordedError, SessionRef, Timing,
-    Usage, UsageSource,
+    Attempt, BodyState, Control, Cost, CostState, KeyId, Meter, Money, PromptRef, RecordId, RecordedError, SessionRef,
+    Timing, Usage, UsageSource,
 };
 use tachograph_store::{Cursor, Row, StoredBody, StoredRecord};
 
@@ -41,7 +41,16 @@ pub(crate) struct Summary<'a> {
     cost: CostView<'a>,
     provider_cost: Option<Money>,
     trace_id: Option<&'a str>,
+    span_id: Option<&'a str>,
     parent_span_id: Option<&'a str>,
+    /// Which way it came to be on record.
+    origin: &'static str,
+    /// What kind of work it is.
+    step: &'static str,
+    /// What the caller calls this step.
+    name: Option<&'a str>,
+    /// What the gateway itself decided.
+    control: &'a Control,
 }
 
 impl<'a> Summary<'a> {
@@ -73,7 +82,12 @@ impl<'a> Summary<'a> {
             cost: CostView::of(&row.cost),
             provider_cost: row.provider_cost,
             trace_id: row.trace_id.as_deref(),
+            span_id: row.span_id.as_deref(),
             parent_span_id: row.parent_span_id.as_deref(),
+            origin: row.origin.code(),
+            step: row.step.code(),
+            name: row.name.as_deref(),
+            control: &row.control,
         }
     }
 }

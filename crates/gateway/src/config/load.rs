@@ -218,6 +218,9 @@ fn check(config: &Config, faults: &mut Vec<Fault>) {
             fault("models", "an empty model name".to_owned());
         }
     }
+    for why in config.logging.redactor([]).err().into_iter().flatten() {
+        faults.push(Fault { path: "logging".to_owned(), message: why.to_string() });
+    }
     if config.max_request_body.bytes() == 0 {
         let message = "no request with a body could be taken; the default is 64MiB".to_owned();
         faults.push(Fault { path: "max_request_body".to_owned(), message });

@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tachograph_pricing::{Contract, ContractHolder, PriceSources};
 use tachograph_providers::DialectId;
+use tachograph_redact::{BadRule, Policy, Privacy, Redactor, Rule};
 
 pub use fault::{Fault, Faults};
 pub use load::{Environment, Sources, load};
@@ -132,11 +133,38 @@ pub struct LoggingConfig {
     pub bodies: Bodies,
     /// How much of each body is kept.
     pub max_body: ByteSize,
+    /// What is taken out of every record before it is written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redact: Vec<Rule>,
+    /// The percentage of calls whose bodies are kept; of calls that failed they always are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_bodies: Option<u8>,
+    /// What holds beyond that for the calls of some keys, users or properties.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Policy>,
+}
+
+impl LoggingConfig {
+    /// What takes out of records what must not be kept: the rules, and secrets that are known as they are.
+    ///
+    /// # Errors
+    /// All rules that cannot be run.
+    pub fn redactor<'a>(&self, known: impl IntoIterator<Item = &'a str>) -> Result<Redactor, Vec<BadRule>> {
+        let privacy =
+            Privacy { redact: self.redact.clone(), sample_bodies: self.sample_bodies, policies: self.policies.clone() };
+        Redactor::new(&privacy, known)
+    }
 }
 
 impl Default for LoggingConfig {
     fn default() -> Self {
-        Self { bodies: Bodies::Full, max_body: ByteSize::mebibytes(4) }
+        Self {
+            bodies: Bodies::Full,
+            max_body: ByteSize::mebibytes(4),
+            redact: Vec::new(),
+            sample_bodies: None,
+            policies: Vec::new(),
+        }
     }
 }
 

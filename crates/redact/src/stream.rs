@@ -1,0 +1,160 @@
+//! Event streams, and JSON lines: a text grows over many events, and a rule must see it whole.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::json;
+use crate::rule::{PlaceRule, TextRule, clean, hits};
+
+/// One line of the stream.
+struct Line<'a> {
+    /// What stands before the JSON (`data: `).
+    before: &'a str,
+    /// The rest, as it stands, without its end.
+    text: &'a str,
+    /// The line's end.
+    end: &'a str,
+    /// The JSON, where it is some.
+    event: Option<Value>,
+    changed: bool,
+}
+
+/// Where a text of an event stands.
+struct Piece {
+    line: usize,
+    pointer: String,
+    text: String,
+}
+
+/// Whether a body looks like an event stream or JSON lines.
+pub(crate) fn is_stream(text: &str) -> bool {
+    let start = text.trim_start();
+    let is_field = ["data:", "event:", "id:", "retry:", ":"].iter().any(|field| start.starts_with(field));
+    let mut lines = start.lines();
+    is_field || (lines.next().is_some_and(is_object) && lines.find(|line| !line.is_empty()).is_some_and(is_object))
+}
+
+fn is_object(line: &str) -> bool {
+    line.starts_with('{') && line.trim_end().ends_with('}')
+}
+
+/// The stream without what the rules find; `None` where they find nothing.
+pub(crate) fn cleaned(
+    rules: &[TextRule],
+    places: &[PlaceRule],
+    text: &str,
+    found: &mut impl FnMut(&str),
+) -> Option<String> {
+    let mut lines: Vec<Line<'_>> = text.split_inclusive('\n').map(Line::read).collect();
+    for line in &mut lines {
+        if let Some(event) = &mut line.event {
+            for place in places {
+                let count = json::replace(place, event);
+                line.changed |= count > 0;
+                (0..count).for_each(|_| found(&place.name));
+            }
+        }
+    }
+    grown(rules, &mut lines, found);
+    let mut changed = false;
+    let mut out = String::with_capacity(text.len());
+    for line in &lines {
+        let as_it_is = || [line.before, line.text, line.end].concat();
+        let now = match &line.event {
+            Some(event) if line.changed => format!("{}{event}{}", line.before, line.end),
+            _ => as_it_is(),
+        };
+        // What is no text of an event: names of members, numbers, other fields of the stream.
+        let looks = if line.event.is_some() {
+            json::cleaned(rules, &now, 0, found)
+        } else {
+            Some(clean(rules, &now, found).into_owned())
+        };
+        let now = looks.unwrap_or(now);
+        changed |= line.changed || now != as_it_is();
+        out.push_str(&now);
+    }
+    changed.then_some(out)
+}
+
+impl<'a> Line<'a> {
+    fn read(whole: &'a str) -> Self {
+        let text = whole.trim_end_matches(['\n', '\r']);
+        let end = &whole[text.len()..];
+        let behind = text.strip_prefix("data:").map_or(0, |rest| text.len() - rest.trim_start().len());
+        let (before, text) = text.split_at(behind);
+        let event = text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten();
+        Self { before, text, end, event, changed: false }
+    }
+}
+
+/// Members of an event that tell which of several texts it adds to.
+const WHICH: [&str; 6] = ["type", "index", "output_index", "content_index", "summary_index", "item_id"];
+
+/// Cleans every text as it grows over the events.
+fn grown(rules: &[TextRule], lines: &mut [Line<'_>], found: &mut impl FnMut(&str)) {
+    let mut texts: HashMap<String, Vec<Piece>> = HashMap::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some(event) = &line.event else { continue };
+        let which: String = WHICH.iter().filter_map(|name| Some(format!("{name}={}|", event.get(*name)?))).collect();
+        collect(event, String::new(), &which, at, &mut texts);
+    }
+    for pieces in texts.into_values() {
+        // The same in every event (an id, a model's name): no text that grows.
+        if pieces.len() < 2 || pieces.iter().all(|piece| piece.text == pieces[0].text) {
+            continue;
+        }
+        let whole: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
+        let hits = hits(rules, &whole);
+        if hits.is_empty() {
+            continue;
+        }
+        hits.iter().for_each(|hit| found(hit.rule));
+        let mut start = 0;
+        for piece in &pieces {
+            let end = start + piece.text.len();
+            let mut new = String::new();
+            let mut at = start;
+            for hit in hits.iter().filter(|hit| hit.range.start < end && hit.range.end > start) {
+                if hit.range.start >= start {
+                    new.push_str(&whole[at..hit.range.start]);
+                    // The piece in which it begins has what stands in its place; the others lose their part of it.
+                    new.push_str(hit.replace);
+                }
+                at = hit.range.end.min(end);
+            }
+            new.push_str(&whole[at.max(start)..end]);
+            start = end;
+            let line = &mut lines[piece.line];
+            if new != piece.text
+                && let Some(place) = line.event.as_mut().and_then(|event| event.pointer_mut(&piece.pointer))
+            {
+                *place = Value::String(new);
+                line.changed = true;
+            }
+        }
+    }
+}
+
+/// Gathers the texts of an event by where they stand; elements of a list are told apart by their `index`, where they have one.
+fn collect(value: &Value, pointer: String, key: &str, line: usize, texts: &mut HashMap<String, Vec<Piece>>) {
+    match value {
+        Value::String(text) => {
+            texts.entry(key.to_owned()).or_default().push(Piece { line, pointer, text: text.clone() });
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                let index = item.get("index").map_or_else(|| at.to_string(), ToString::to_string);
+                collect(item, format!("{pointer}/{at}"), &format!("{key}/{index}"), line, texts);
+            }
+        }
+        Value::Object(members) => {
+            for (name, item) in members {
+                let escaped = name.replace('~', "~0").replace('/', "~1");
+                collect(item, format!("{pointer}/{escaped}"), &format!("{key}/{escaped}"), line, texts);
+            }
+        }
+        _ => {}
+    }
+}
