@@ -240,7 +240,9 @@ fn console(
             "price_faults": of_prices.faults.load(Ordering::Relaxed),
         })
     });
-    tachograph_console::router(ConsoleOptions { store, keys: Arc::new(Keys(keys)), login, health, closing })
+    let options =
+        ConsoleOptions { store, keys: Arc::new(Keys(keys)), login, health, price_of: None, limits: None, closing };
+    tachograph_console::router(options)
 }
 
 async fn serve_console(listener: TcpListener, console: axum::Router) {

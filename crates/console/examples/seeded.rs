@@ -55,6 +55,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let keys = Arc::new(DemoKey(KeyId::generate()));
     let health = Arc::new(|| json!({ "status": "ok", "queue_depth": 0, "dropped": 0 }));
     let console = router(ConsoleOptions {
+        price_of: None,
+        limits: None,
         store: store.clone(),
         keys,
         login: login.clone(),

@@ -23,7 +23,8 @@
 //!     println!("open http://127.0.0.1:8787/login?token={}", login.issue());
 //!     let keys = Arc::new(OneKey(KeyId::generate()));
 //!     let health = Arc::new(|| serde_json::json!({ "queue_depth": 0, "dropped": 0 }));
-//!     Ok(router(ConsoleOptions { store, keys, login, health, closing: Closing::default() }))
+//!     let closing = Closing::default();
+//!     Ok(router(ConsoleOptions { store, keys, login, health, price_of: None, limits: None, closing }))
 //! }
 //! ```
 //!
@@ -37,6 +38,7 @@
 mod access;
 mod api;
 mod assets;
+mod bill;
 mod closing;
 mod headers;
 mod live;
@@ -63,6 +65,10 @@ pub struct ConsoleOptions {
     /// Facts for `/api/health` as one JSON object, such as `queue_depth` and `dropped`. They are shown without a login:
     /// numbers and states only, nothing secret.
     pub health: Health,
+    /// What a provider's model costs now, as JSON, for the page of models.
+    pub price_of: Option<PriceOf>,
+    /// The state of limits and budgets now, as JSON, for their page; asked at each request.
+    pub limits: Option<Health>,
     /// Ends live feeds when the program is about to stop. Keep a clone to say so.
     pub closing: Closing,
 }
@@ -70,12 +76,14 @@ pub struct ConsoleOptions {
 /// Asked for health's facts at each request; should answer from memory.
 pub type Health = Arc<dyn Fn() -> Value + Send + Sync>;
 
+/// The price of a provider's model, where it is known.
+pub type PriceOf = Arc<dyn Fn(&str, &str) -> Option<Value> + Send + Sync>;
+
 /// The whole console as one tower service.
 pub fn router(options: ConsoleOptions) -> Router {
-    let ConsoleOptions { store, keys, login, health, closing } = options;
-    let access = access::Access::new(keys, login);
+    let access = access::Access::new(options.keys.clone(), options.login.clone());
     Router::new()
-        .nest("/api", api::routes(store, &access, health, closing))
+        .nest("/api", api::routes(&options, &access))
         .merge(access::routes(&access))
         .merge(assets::routes())
         .fallback(api::not_found)

@@ -5,7 +5,7 @@
 //! use tachograph_record::{
 //!     Asked, Attribution, Body, CostState, LogRecord, OrgId, Outcome, Parameters, Reading, RecordId, Timestamp, Timing,
 //! };
-//! use tachograph_store::{Filter, Search, open};
+//! use tachograph_store::{Filter, Predicate, Search, open};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -18,10 +18,9 @@
 //!     assert_eq!(store.append(&[record.clone()]).await?, 1);
 //!     assert_eq!(store.append(&[record.clone()]).await?, 0);
 //!
-//!     let filter = Filter { user: Some("alice".into()), ..Filter::default() };
+//!     let filter = Filter::from(Predicate::from_words("user:alice latency<2s")?);
 //!     assert_eq!(store.totals(OrgId::HOME, &filter).await?.requests, 1);
-//!     let search = Search { org: OrgId::HOME, filter, before: None, after: None, limit: 50 };
-//!     let page = store.search(&search).await?;
+//!     let page = store.search(&Search::new(OrgId::HOME, filter)).await?;
 //!     assert_eq!(page.rows[0].path, "/v1/chat/completions");
 //!
 //!     let whole = store.fetch(OrgId::HOME, record.id).await?.ok_or("it was just appended")?;
@@ -83,6 +82,9 @@
 //! | `keys` | an API key's hash | `id`, `hash` |
 //! | `repricings` | an audit entry of costs that were restated | `(org_id, made_at, id)` |
 //! | `former_costs` | what a restated row cost before | `(org_id, id, repricing_id)` |
+//! | `request_marks` | a score, tag, note or property put on a request later | `(org_id, id, kind, name)` |
+//! | `session_marks` | the same on a session | `(org_id, session_id, kind, name)` |
+//! | `documents` | a small JSON document: a saved query, a webhook | `(org_id, kind, id)` |
 //! | `organisations` | a tenant; the first is [`OrgId::HOME`] | `id` |
 //!
 //! What lists and filters need is a column; what only the page of one call shows is JSON text (`usage`, `cost`, `attempts`,
@@ -90,6 +92,8 @@
 //!
 //! - *Money.* `cost_nano` and `cost_rest` are nano-dollars and the atto-dollars left over, which sum exactly anywhere. A
 //!   cost beyond ±9.2 × 10⁹ USD stands in `cost_outsize` as a decimal instead, and is in the totals all the same.
+//! - *Parts.* `input_nano`, `cache_read_nano`, `cache_write_nano`, `output_nano` are what of the cost was paid for each,
+//!   rounded down to nano-dollars; rows written before the columns were there have none.
 //! - *Counts.* A token total beyond `i64::MAX` is written as that; the usage read back is exact.
 //! - *Text.* U+0000, which Postgres does not take, is stored as U+001A `0`, and U+001A as U+001A `1`; both come back as they
 //!   were, and filters find them.
@@ -103,12 +107,15 @@
 //! `tests/conformance/backend.rs`: every test there asks all backends for equal answers.
 
 mod batch;
+mod document;
 mod error;
 mod key;
 mod location;
+mod marks;
 mod migrate;
 mod packing;
 mod postgres;
+pub mod query;
 mod repricing;
 mod row;
 mod search;
@@ -117,21 +124,30 @@ mod sqlite;
 mod tables;
 mod text;
 
+pub use document::Document;
 pub use error::StoreError;
 pub use key::KeyRow;
+pub use marks::{Mark, MarkKind, Marked, Marks, Note};
+pub use query::{
+    BadQuery, Breakdown, Comparison, Condition, CostParts, Every, Fact, Field, Group, Groups, Kind, Measure, Number,
+    Pattern, Predicate, Seen, Sketch, Spread, Test, Totals,
+};
 pub use repricing::{NewCost, Repricing};
 pub use row::{Row, StoredBody, StoredRecord};
-pub use search::{BadCursor, Cursor, Filter, Page, Search, Totals};
+pub use search::{BadCursor, Cursor, Filter, Order, Page, Search};
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use location::Location;
 use postgres::PostgresStore;
 use sqlite::SqliteStore;
 use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
+use uuid::Uuid;
 
 /// A boxed future: the store is off the hot path, and this keeps the trait object-safe.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -152,7 +168,77 @@ pub trait Store: Send + Sync + 'static {
     fn fetch(&self, org: OrgId, id: RecordId) -> StoreFuture<'_, Option<StoredRecord>>;
 
     /// Exact sums over all rows that a filter picks.
-    fn totals<'a>(&'a self, org: OrgId, filter: &'a Filter) -> StoreFuture<'a, Totals>;
+    fn totals<'a>(&'a self, org: OrgId, filter: &'a Filter) -> StoreFuture<'a, Totals> {
+        Box::pin(async move {
+            let groups = self.groups(&Breakdown::whole(org, filter.clone())).await?;
+            Ok(groups.groups.into_iter().next().map(|group| group.totals).unwrap_or_default())
+        })
+    }
+
+    /// Exact sums, and percentiles, over groups of the rows that a filter picks.
+    fn groups<'a>(&'a self, asked: &'a Breakdown) -> StoreFuture<'a, Groups> {
+        let _ = asked;
+        Box::pin(async { Err(StoreError::Failed("this store does not add up".into())) })
+    }
+
+    /// The names of properties that the picked rows have, with how many rows have each, the most frequent first.
+    fn property_names<'a>(&'a self, org: OrgId, filter: &'a Filter, most: u32) -> StoreFuture<'a, Vec<(String, u64)>> {
+        let _ = (org, filter, most);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// What was kept of the bodies of these requests: id, request, answer. Those that are not there are left out.
+    fn bodies<'a>(&'a self, org: OrgId, ids: &'a [RecordId]) -> StoreFuture<'a, Vec<(RecordId, Bytes, Bytes)>> {
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for &id in ids {
+                all.extend(self.fetch(org, id).await?.map(|record| (id, record.request, record.response)));
+            }
+            Ok(all)
+        })
+    }
+
+    /// Puts marks beside requests and sessions, all of them or none; each takes the place of one of the same kind and name.
+    fn put_marks<'a>(&'a self, org: OrgId, marks: &'a [Mark]) -> StoreFuture<'a, ()> {
+        let _ = (org, marks);
+        Box::pin(async { Err(StoreError::Failed("this store takes no marks".into())) })
+    }
+
+    /// Takes a mark away. Returns whether it was there.
+    fn remove_mark<'a>(&'a self, org: OrgId, on: &'a Marked, kind: MarkKind, name: &'a str) -> StoreFuture<'a, bool> {
+        let _ = (org, on, kind, name);
+        Box::pin(async { Ok(false) })
+    }
+
+    /// The marks of these requests; those without any are left out.
+    fn marks<'a>(&'a self, org: OrgId, ids: &'a [RecordId]) -> StoreFuture<'a, HashMap<RecordId, Marks>> {
+        let _ = (org, ids);
+        Box::pin(async { Ok(HashMap::new()) })
+    }
+
+    /// The marks of a session.
+    fn session_marks<'a>(&'a self, org: OrgId, session: &'a str) -> StoreFuture<'a, Marks> {
+        let _ = (org, session);
+        Box::pin(async { Ok(Marks::default()) })
+    }
+
+    /// An organisation's documents of one kind, oldest first.
+    fn documents<'a>(&'a self, org: OrgId, kind: &'a str) -> StoreFuture<'a, Vec<Document>> {
+        let _ = (org, kind);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Writes a document, in the place of one of the same kind and id.
+    fn put_document<'a>(&'a self, document: &'a Document) -> StoreFuture<'a, ()> {
+        let _ = document;
+        Box::pin(async { Err(StoreError::Failed("this store takes no documents".into())) })
+    }
+
+    /// Takes a document away. Returns whether it was there.
+    fn remove_document<'a>(&'a self, org: OrgId, kind: &'a str, id: Uuid) -> StoreFuture<'a, bool> {
+        let _ = (org, kind, id);
+        Box::pin(async { Ok(false) })
+    }
 
     /// Restates what rows cost, all of them or none, with an audit entry; what they cost before is kept beside it. Rows
     /// that are not there are left aside. Returns how many were changed.

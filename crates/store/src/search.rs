@@ -3,50 +3,89 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-use tachograph_record::{Money, OrgId, Outcome, RecordId, Timestamp};
+use tachograph_record::{OrgId, RecordId, Timestamp};
 
 use crate::Row;
+use crate::query::{BadQuery, Field, Predicate, Seen};
 
 /// A question for rows: always within one organisation, always bounded.
 ///
-/// Rows come newest first; after a cursor, oldest first. With both cursors, the rows between them, oldest first.
+/// Rows come newest first; after a cursor, oldest first. With both cursors, the rows between them, oldest first. With an
+/// order, in that order.
 #[derive(Clone, Debug)]
 pub struct Search {
     /// The tenant.
     pub org: OrgId,
     /// Which rows.
     pub filter: Filter,
-    /// Only rows older than this one: the next page.
+    /// Only rows older than this one: the next page. With an order, only rows behind this one.
     pub before: Option<Cursor>,
-    /// Only rows newer than this one, the oldest of them first: a live tail.
+    /// Only rows newer than this one, the oldest of them first: a live tail. Has no meaning with an order.
     pub after: Option<Cursor>,
     /// At most so many rows; 0 counts as 1, and more than 1,000 as 1,000.
     pub limit: u32,
+    /// The order, where it is not by time.
+    pub order: Option<Order>,
+    /// Leaving out so many of the first. Costs time that grows with it: page by cursors instead where that is possible.
+    pub skip: u32,
 }
 
-/// Which rows; a field that is absent does not narrow.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+impl Search {
+    /// The newest rows, a thousand of them at most.
+    #[must_use]
+    pub fn new(org: OrgId, filter: Filter) -> Self {
+        Self { org, filter, before: None, after: None, limit: 1_000, order: None, skip: 0 }
+    }
+}
+
+/// An order of rows: those without a value last, and of equal ones the newest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// What rows are sorted by. Text is sorted byte by byte, costs to the nano-dollar.
+    pub by: Field,
+    /// The greatest first.
+    pub descending: bool,
+}
+
+/// Which rows.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// Received at or after.
     pub from: Option<Timestamp>,
     /// Received before.
     pub until: Option<Timestamp>,
-    /// The model that did the work, or the one that was asked for.
-    pub model: Option<String>,
-    /// The provider.
-    pub provider: Option<String>,
-    /// The user.
-    pub user: Option<String>,
-    /// The session.
-    pub session: Option<String>,
-    /// The outcome.
-    pub outcome: Option<Outcome>,
-    /// The HTTP status.
-    pub status: Option<u16>,
-    /// A property's name and value, both exactly.
-    pub property: Option<(String, String)>,
+    /// Only those of them that this picks.
+    pub only: Predicate,
+}
+
+impl From<Predicate> for Filter {
+    fn from(only: Predicate) -> Self {
+        Self { only, ..Self::default() }
+    }
+}
+
+impl Filter {
+    /// Rows that both pick.
+    #[must_use]
+    pub fn and(mut self, only: Predicate) -> Self {
+        self.only = self.only.and(only);
+        self
+    }
+
+    /// Whether it picks a row in memory.
+    #[must_use]
+    pub fn picks(&self, seen: Seen<'_>) -> bool {
+        let at = seen.row.timing.received_at;
+        self.from.is_none_or(|from| at >= from) && self.until.is_none_or(|until| at < until) && self.only.picks(seen)
+    }
+
+    /// Whether it may be asked.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub fn check(&self) -> Result<(), BadQuery> {
+        self.only.check()
+    }
 }
 
 /// A place in the order of rows: by time received, then by id.
@@ -95,19 +134,4 @@ pub struct Page {
     /// The cursor of the last row, where there may be more behind it: in a page of the past only if there are more, in a
     /// live tail whenever there was a row, since newer ones may come. An empty page has none; ask with the same cursor again.
     pub next: Option<Cursor>,
-}
-
-/// Exact sums: of costs to the last atto-dollar, however large or many. Beyond ±1.7 × 10²⁰ USD in all, asking fails.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Totals {
-    /// Rows.
-    pub requests: u64,
-    /// The sum of all known costs.
-    pub cost: Money,
-    /// Rows that used something whose cost is not known: there is no price for the model, or the usage is invalid.
-    pub unpriced: u64,
-    /// Input tokens, cached ones included. A single row counts up to `i64::MAX`; the sum ends at `u64::MAX`.
-    pub input_tokens: u64,
-    /// Output tokens, reasoning included; with the same limits.
-    pub output_tokens: u64,
 }

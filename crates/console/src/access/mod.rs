@@ -16,6 +16,7 @@ use tachograph_record::{KeyId, OrgId};
 
 pub(crate) use gate::require_caller;
 pub use login_tokens::LoginTokens;
+pub(crate) use origin::refuse_foreign_writes;
 pub use secrets::NoRandomness;
 use sessions::Sessions;
 

@@ -1,9 +1,17 @@
 //! `/api`: what the pages show, for everybody with a key.
 
+mod beside;
 mod conversation;
-mod query;
+mod export;
+mod kept;
+mod lists;
+mod moved;
+mod question;
 mod refusal;
 mod requests;
+mod sessions;
+mod sums;
+mod text;
 mod view;
 
 use std::sync::Arc;
@@ -16,31 +24,64 @@ use axum::{Router, middleware};
 use serde_json::Value;
 use tachograph_store::Store;
 
-pub(crate) use query::Question;
+pub(crate) use question::Question;
 pub(crate) use refusal::Refusal;
 pub(crate) use view::{Summary, cursor};
 
-use crate::access::{Access, require_caller};
+use crate::access::{Access, refuse_foreign_writes, require_caller};
 use crate::live::{self, Live};
-use crate::{Closing, Health};
+use crate::{ConsoleOptions, Health, PriceOf};
 
 const OPENAPI: &str = include_str!("openapi.json");
 
+/// What handlers are given.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) price_of: Option<PriceOf>,
+    pub(crate) limits: Option<Health>,
+}
+
 /// All of `/api`. Only health is open to everybody: what watches it has no key.
-pub(crate) fn routes(store: Arc<dyn Store>, access: &Access, health: Health, closing: Closing) -> Router {
-    let rows = Router::new()
-        .route("/requests", get(requests::list))
+pub(crate) fn routes(options: &ConsoleOptions, access: &Access) -> Router {
+    let ConsoleOptions { store, health, closing, price_of, limits, .. } = options;
+    let desk = Desk { store: store.clone(), price_of: price_of.clone(), limits: limits.clone() };
+    let data = Router::new()
+        .route("/requests", get(requests::list).post(requests::list))
         .route("/requests/{id}", get(requests::one))
-        .route("/totals", get(requests::totals))
-        .with_state(store.clone());
-    let live = Router::new().route("/live", get(live::listen)).with_state(Live::new(store, closing));
+        .route("/requests/{id}/marks", get(beside::of_request).post(beside::mark_request))
+        .route("/requests/{id}/marks/{kind}/{name}", axum::routing::delete(beside::unmark_request))
+        .route("/totals", get(sums::totals).post(sums::totals))
+        .route("/series", get(sums::series).post(sums::series))
+        .route("/breakdown", get(sums::breakdown).post(sums::breakdown))
+        .route("/facets", get(sums::facets).post(sums::facets))
+        .route("/histogram", get(sums::histogram).post(sums::histogram))
+        .route("/fields", get(sums::known_fields))
+        .route("/sessions", get(sessions::list).post(sessions::list))
+        .route("/sessions/{id}", get(sessions::one))
+        .route("/sessions/{id}/marks", get(beside::of_session).post(beside::mark_session))
+        .route("/sessions/{id}/marks/{kind}/{name}", axum::routing::delete(beside::unmark_session))
+        .route("/users", get(lists::users))
+        .route("/prompts", get(lists::prompts))
+        .route("/models", get(lists::models))
+        .route("/properties", get(lists::properties))
+        .route("/cache", get(lists::cache))
+        .route("/limits", get(lists::limits))
+        .route("/why", get(moved::why))
+        .route("/forecast", get(moved::forecast))
+        .route("/export", get(export::rows))
+        .route("/kept/{kind}", get(kept::list).post(kept::put))
+        .route("/kept/{kind}/{id}", axum::routing::put(kept::replace).delete(kept::remove))
+        .with_state(desk);
+    let live = Router::new().route("/live", get(live::listen)).with_state(Live::new(store.clone(), closing.clone()));
     let described = Router::new().route("/openapi.json", get(openapi));
-    rows.merge(live)
+    data.merge(live)
         .merge(described)
         .layer(middleware::from_fn_with_state(access.clone(), require_caller))
-        .merge(Router::new().route("/health", get(facts)).with_state(health))
+        .merge(Router::new().route("/health", get(facts)).with_state(health.clone()))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(refuse_foreign_writes))
 }
 
 async fn openapi() -> Response {
@@ -61,5 +102,6 @@ pub(crate) async fn not_found() -> Refusal {
 }
 
 async fn method_not_allowed() -> Refusal {
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address answers GET alone")
+    let message = "this address does not answer that method; /api/openapi.json says which it does";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
 }

@@ -20,6 +20,12 @@ impl Refusal {
         Self { status, code, message: message.into() }
     }
 
+    /// Something that should not have happened; the log says what.
+    pub(crate) fn failed() -> Self {
+        let message = "this cannot be shown; the gateway's log says why";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", message)
+    }
+
     /// A question that cannot be understood.
     pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)

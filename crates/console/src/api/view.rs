@@ -8,7 +8,7 @@ use tachograph_record::{
     Attempt, BodyState, Control, Cost, CostState, KeyId, Meter, Money, PromptRef, RecordId, RecordedError, SessionRef,
     Timing, Usage, UsageSource,
 };
-use tachograph_store::{Cursor, Row, StoredBody, StoredRecord};
+use tachograph_store::{Cursor, Marks, Row, StoredBody, StoredRecord};
 
 use super::conversation::{self, ConversationView};
 
@@ -49,13 +49,19 @@ pub(crate) struct Summary<'a> {
     step: &'static str,
     /// What the caller calls this step.
     name: Option<&'a str>,
-    /// What the gateway itself decided.
+    native_finish_reason: Option<&'a str>,
+    /// What the gateway decided: cache, limits, notes.
     control: &'a Control,
+    /// Scores, tags and notes that were put on it; properties that were added stand in `properties`.
+    marks: Value,
 }
 
 impl<'a> Summary<'a> {
-    pub(crate) fn of(row: &'a Row) -> Self {
+    pub(crate) fn of(row: &'a Row, marks: Option<&Marks>) -> Self {
         let about = &row.attribution;
+        let none = Marks::default();
+        let marks = marks.unwrap_or(&none);
+        let properties = marks.properties_of(row).into_iter();
         Self {
             id: row.id,
             cursor: cursor(row).to_string(),
@@ -70,7 +76,7 @@ impl<'a> Summary<'a> {
             user: about.user.as_deref(),
             session: about.session.as_ref(),
             prompt: about.prompt.as_ref(),
-            properties: about.properties.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect(),
+            properties: properties.map(|(name, value)| (name.to_owned(), value.into())).collect(),
             attempts: &row.attempts,
             status: row.status,
             outcome: row.outcome.code(),
@@ -87,7 +93,9 @@ impl<'a> Summary<'a> {
             origin: row.origin.code(),
             step: row.step.code(),
             name: row.name.as_deref(),
+            native_finish_reason: row.native_finish_reason.as_deref(),
             control: &row.control,
+            marks: super::beside::told(marks),
         }
     }
 }
@@ -113,14 +121,14 @@ pub(crate) struct Detail<'a> {
 }
 
 impl<'a> Detail<'a> {
-    pub(crate) fn of(record: &'a StoredRecord) -> Self {
+    pub(crate) fn of(record: &'a StoredRecord, marks: Option<&Marks>) -> Self {
         let row = &record.row;
         let receipt = match &row.cost {
             CostState::Priced(cost) => Some(&**cost),
             CostState::UnknownModel | CostState::NoUsage | CostState::InvalidUsage { .. } => None,
         };
         Self {
-            summary: Summary::of(row),
+            summary: Summary::of(row, marks),
             parameters: &row.parameters,
             receipt,
             request: BodyView::of(row.request_body, &record.request),

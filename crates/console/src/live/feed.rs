@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tachograph_record::OrgId;
-use tachograph_store::{Cursor, Row, Store};
+use tachograph_store::{Cursor, Marks, Row, Store};
 use tokio::sync::broadcast::{self, Receiver, Sender};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,6 +34,7 @@ pub(super) enum News {
 pub(super) struct StoredRow {
     pub(super) cursor: Cursor,
     pub(super) row: Row,
+    pub(super) marks: Marks,
     pub(super) json: String,
 }
 

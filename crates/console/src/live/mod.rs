@@ -8,7 +8,6 @@
 //! `reload` where rows were missed, `trouble` when the store stops answering and `recovered` when it is back.
 
 mod feed;
-mod matches;
 mod poller;
 mod window;
 
@@ -22,7 +21,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::select;
 use futures_util::{Stream, StreamExt, stream};
-use tachograph_store::Filter;
+use tachograph_store::{Condition, Filter, Seen};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -44,6 +43,10 @@ pub(crate) async fn listen(
     question: Question,
 ) -> Result<Response, Refusal> {
     let filter = question.filter_only()?;
+    if filter.only.conditions().into_iter().any(Condition::is_about_bodies) {
+        let message = "the live feed cannot search what was said; leave the free text out and ask /api/requests for it";
+        return Err(Refusal::bad_request(message));
+    }
     let Some(Subscription { news, mut ready }) = live.subscribe(caller.org) else {
         let message = "too many live feeds are open; close some, or ask /api/requests from time to time";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_listeners", message));
@@ -63,7 +66,7 @@ fn events(news: Receiver<News>, filter: Filter) -> impl Stream<Item = Event> + S
     stream::unfold((news, filter), |(mut news, filter)| async move {
         loop {
             let event = match news.recv().await {
-                Ok(News::Row(stored)) if matches::matches(&filter, &stored.row) => {
+                Ok(News::Row(stored)) if filter.picks(Seen { row: &stored.row, marks: &stored.marks }) => {
                     Event::default().event("row").id(stored.cursor.to_string()).data(&stored.json)
                 }
                 Ok(News::Row(_)) => continue,

@@ -1,10 +1,11 @@
 //! Asks the store for new rows.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tachograph_record::{OrgId, Timestamp};
-use tachograph_store::{Filter, Row, Search, Store, StoreError};
+use tachograph_record::{OrgId, RecordId, Timestamp};
+use tachograph_store::{Filter, Marks, Row, Search, Store, StoreError};
 use tokio::sync::broadcast::Sender;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -74,27 +75,31 @@ impl Poller {
         for _ in 0..PAGES {
             let page = self.store.search(&search).await?;
             let last = page.rows.len() < PAGE as usize;
-            for row in page.rows {
-                if window.note(cursor(&row)) {
-                    self.tell_of(row);
-                }
+            let next = page.next;
+            let news: Vec<Row> = page.rows.into_iter().filter(|row| window.note(cursor(row))).collect();
+            let ids: Vec<RecordId> = news.iter().map(|row| row.id).collect();
+            // Feedback may be there before the row.
+            let mut marks = if ids.is_empty() { HashMap::new() } else { self.store.marks(self.org, &ids).await? };
+            for row in news {
+                let marks = marks.remove(&row.id).unwrap_or_default();
+                self.tell_of(row, marks);
             }
-            if last || page.next.is_none() {
+            if last || next.is_none() {
                 return Ok(());
             }
-            search.after = page.next;
+            search.after = next;
         }
         self.tell(News::Missed);
         Ok(())
     }
 
     fn search(&self) -> Search {
-        Search { org: self.org, filter: Filter::default(), before: None, after: None, limit: PAGE }
+        Search { limit: PAGE, ..Search::new(self.org, Filter::default()) }
     }
 
-    fn tell_of(&self, row: Row) {
-        match serde_json::to_string(&Summary::of(&row)) {
-            Ok(json) => self.tell(News::Row(Arc::new(StoredRow { cursor: cursor(&row), row, json }))),
+    fn tell_of(&self, row: Row, marks: Marks) {
+        match serde_json::to_string(&Summary::of(&row, Some(&marks))) {
+            Ok(json) => self.tell(News::Row(Arc::new(StoredRow { cursor: cursor(&row), row, marks, json }))),
             Err(error) => tracing::error!(%error, "console: a row cannot be written as JSON"),
         }
     }

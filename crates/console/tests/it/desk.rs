@@ -68,7 +68,15 @@ pub(crate) fn desk_over(store: Arc<dyn Store>) -> Desk {
     let (keys, login) = (Arc::new(keys), LoginTokens::new().unwrap());
     let closing = Closing::default();
     let health = Arc::new(|| json!({ "queue_depth": 3, "dropped": 0 }));
-    let options = ConsoleOptions { store, keys: keys.clone(), login: login.clone(), health, closing: closing.clone() };
+    let options = ConsoleOptions {
+        store,
+        keys: keys.clone(),
+        login: login.clone(),
+        health,
+        price_of: None,
+        limits: None,
+        closing: closing.clone(),
+    };
     Desk { closing, router: router(options), store: Arc::default(), keys, login }
 }
 

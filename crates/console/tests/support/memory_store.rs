@@ -3,9 +3,10 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tachograph_record::{CostState, KeyId, LogRecord, OrgId, RecordId, Timestamp};
+use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
 use tachograph_store::{
-    Cursor, Filter, KeyRow, Page, Row, Search, Store, StoreError, StoreFuture, StoredRecord, Totals,
+    Breakdown, Cursor, Filter, Group, Groups, KeyRow, Marks, Page, Row, Search, Seen, Store, StoreError, StoreFuture,
+    StoredRecord, Totals,
 };
 
 #[derive(Default)]
@@ -22,25 +23,7 @@ fn cursor(row: &Row) -> Cursor {
 }
 
 fn picks(filter: &Filter, row: &Row) -> bool {
-    let about = &row.attribution;
-    let model = filter
-        .model
-        .as_ref()
-        .is_none_or(|model| row.model.as_ref() == Some(model) || row.requested_model.as_ref() == Some(model));
-    let session = about.session.as_ref().map(|session| &session.id);
-    model
-        && filter.from.is_none_or(|from| row.timing.received_at >= from)
-        && filter.until.is_none_or(|until| row.timing.received_at < until)
-        && filter.provider.as_ref().is_none_or(|provider| row.provider.as_ref() == Some(provider))
-        && filter.user.as_ref().is_none_or(|user| about.user.as_ref() == Some(user))
-        && filter.session.as_ref().is_none_or(|wanted| session == Some(wanted))
-        && filter.outcome.is_none_or(|outcome| row.outcome == outcome)
-        && filter.status.is_none_or(|status| row.status == Some(status))
-        && filter.property.as_ref().is_none_or(|property| about.properties.contains(property))
-}
-
-fn is_unpriced(cost: &CostState) -> bool {
-    matches!(cost, CostState::UnknownModel | CostState::InvalidUsage { .. })
+    filter.picks(Seen { row, marks: &Marks::default() })
 }
 
 impl MemoryStore {
@@ -73,15 +56,7 @@ impl MemoryStore {
     }
 
     fn sums(&self, org: OrgId, filter: &Filter) -> Result<Totals, StoreError> {
-        let rows = self.rows(org, filter)?;
-        let usage = || rows.iter().filter_map(|row| row.usage.as_ref());
-        Ok(Totals {
-            requests: rows.len() as u64,
-            cost: rows.iter().filter_map(|row| row.cost.total()).sum(),
-            unpriced: rows.iter().filter(|row| is_unpriced(&row.cost)).count() as u64,
-            input_tokens: usage().map(|usage| usage.input_total()).sum(),
-            output_tokens: usage().map(|usage| usage.output_total()).sum(),
-        })
+        Ok(Totals::of(&self.rows(org, filter)?))
     }
 }
 
@@ -114,8 +89,14 @@ impl Store for MemoryStore {
         })
     }
 
-    fn totals<'a>(&'a self, org: OrgId, filter: &'a Filter) -> StoreFuture<'a, Totals> {
-        Box::pin(async move { self.sums(org, filter) })
+    /// Sums over all rows alone; groups are asked of a real store.
+    fn groups<'a>(&'a self, asked: &'a Breakdown) -> StoreFuture<'a, Groups> {
+        Box::pin(async move {
+            assert!(asked.by.is_empty() && asked.every.is_none());
+            let totals = self.sums(asked.org, &asked.filter)?;
+            let spreads = vec![Default::default(); asked.spreads.len()];
+            Ok(Groups { groups: vec![Group { keys: Vec::new(), at: None, totals, spreads }], more: false })
+        })
     }
 
     fn insert_key<'a>(&'a self, _: &'a KeyRow) -> StoreFuture<'a, ()> {

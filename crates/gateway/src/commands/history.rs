@@ -66,9 +66,8 @@ pub(super) async fn each_row(
     let start = Timestamp::from_micros(period.from.micros().saturating_sub(1));
     let mut after = Cursor { received_at: start, id: RecordId::from(Uuid::max()) };
     loop {
-        let page = store
-            .search(&Search { org, filter: filter.clone(), before: None, after: Some(after), limit: PAGE })
-            .await?;
+        let search = Search { after: Some(after), limit: PAGE, ..Search::new(org, filter.clone()) };
+        let page = store.search(&search).await?;
         let Some(next) = page.next else { return Ok(()) };
         page.rows.into_iter().try_for_each(&mut see)?;
         after = next;

@@ -5,7 +5,8 @@ use sqlx::{Postgres, QueryBuilder, Row as _};
 use uuid::Uuid;
 
 use super::error::sort;
-use crate::sql::Dialect;
+use crate::query::Pattern;
+use crate::sql::{Dialect, like_pattern};
 use crate::tables::Source;
 use crate::{StoreError, text};
 
@@ -37,6 +38,36 @@ impl Dialect for Postgres {
         sql.push(" AND ").push(column).push(" = ");
         sql.push_bind(value);
     }
+
+    /// The database's own order is that of some language.
+    const BYTEWISE: &'static str = " COLLATE \"C\"";
+
+    fn bind_real(sql: &mut QueryBuilder<Self>, real: f64) {
+        sql.push_bind(real);
+    }
+
+    fn property(sql: &mut QueryBuilder<Self>, name: &str) {
+        sql.push("(r.properties ->> ");
+        sql.push_bind(name);
+        sql.push(")");
+    }
+
+    /// In the C locale `lower` folds ASCII alone, as SQLite does.
+    fn like(sql: &mut QueryBuilder<Self>, value: &dyn Fn(&mut QueryBuilder<Self>), pattern: &Pattern) {
+        sql.push(if pattern.fold { "lower((" } else { "(" });
+        value(sql);
+        sql.push(if pattern.fold { ") COLLATE \"C\") LIKE " } else { ") LIKE " });
+        let like = like_pattern(pattern);
+        sql.push_bind(if pattern.fold { like.to_ascii_lowercase() } else { like });
+        sql.push(" ESCAPE '\\'");
+    }
+
+    fn id_as_text(sql: &mut QueryBuilder<Self>, column: &'static str) {
+        sql.push(format_args!("CAST({column} AS TEXT)"));
+    }
+
+    const PROPERTY_NAMES: &'static str = "CROSS JOIN LATERAL jsonb_object_keys(r.properties) AS p (key)";
+    const NO_SUCH_PROPERTY: &'static str = "NOT COALESCE(jsonb_exists(r.properties, m.name), FALSE)";
 }
 
 impl Source for PgRow {

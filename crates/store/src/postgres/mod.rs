@@ -11,22 +11,30 @@ mod insert;
 use std::future::Future;
 use std::time::Duration;
 
+use bytes::Bytes;
+use sqlx::postgres::PgRow;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Postgres};
+use sqlx::{ConnectOptions as _, Connection as _, Postgres, QueryBuilder};
+use std::collections::HashMap;
 use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
+use uuid::Uuid;
 
 use self::error::{passes, sort};
 use crate::batch::Batch;
 use crate::migrate::{self, Step};
-use crate::tables::{BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_key, read_repricing};
+use crate::tables::{
+    BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_repricing,
+};
 use crate::{
-    Filter, KeyRow, NewCost, Page, Repricing, Search, Store, StoreError, StoreFuture, StoredRecord, Totals, sql,
+    Breakdown, Document, Filter, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page, Repricing, Search,
+    Store, StoreError, StoreFuture, StoredRecord, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
     (1, "requests", include_str!("migrations/0001_requests.sql")),
     (2, "repricings", include_str!("migrations/0002_repricings.sql")),
     (3, "control", include_str!("migrations/0003_control.sql")),
+    (4, "marks", include_str!("migrations/0004_marks.sql")),
 ];
 
 /// How long to wait for a connection.
@@ -64,6 +72,15 @@ impl PostgresStore {
             .connect_lazy_with(options.clone());
         tracing::info!("opened the Postgres store");
         Ok(Self { options, writers, readers })
+    }
+
+    async fn read(&self, mut sql: QueryBuilder<Postgres>) -> Result<Vec<PgRow>, StoreError> {
+        within(READ, sql.build().fetch_all(&self.readers)).await
+    }
+
+    /// One statement that changes something. Returns how many rows.
+    async fn change(&self, mut sql: QueryBuilder<Postgres>) -> Result<u64, StoreError> {
+        Ok(within(WRITE, sql.build().execute(&self.writers)).await?.rows_affected())
     }
 
     async fn run_migrations(&self) -> Result<(), StoreError> {
@@ -136,11 +153,61 @@ impl Store for PostgresStore {
         })
     }
 
-    fn totals<'a>(&'a self, org: OrgId, filter: &'a Filter) -> StoreFuture<'a, Totals> {
+    fn groups<'a>(&'a self, asked: &'a Breakdown) -> StoreFuture<'a, Groups> {
         Box::pin(async move {
-            let row = within(READ, sql::totals::<Postgres>(org, filter).build().fetch_one(&self.readers)).await?;
-            sql::read_totals(&row)
+            let mut groups = sql::read_groups(asked, &self.read(sql::groups(asked)).await?)?;
+            for &spread in &asked.spreads {
+                let rows = self.read(sql::buckets(asked, spread)).await?;
+                sql::read_buckets(asked, &mut groups, &rows)?;
+            }
+            Ok(groups)
         })
+    }
+
+    fn property_names<'a>(&'a self, org: OrgId, filter: &'a Filter, most: u32) -> StoreFuture<'a, Vec<(String, u64)>> {
+        Box::pin(async move {
+            let sent = self.read(sql::property_names(org, filter, most)).await?;
+            let added = self.read(sql::added_property_names(org, filter, most)).await?;
+            sql::read_names(&sent, &added, most)
+        })
+    }
+
+    fn bodies<'a>(&'a self, org: OrgId, ids: &'a [RecordId]) -> StoreFuture<'a, Vec<(RecordId, Bytes, Bytes)>> {
+        Box::pin(async move { read_bodies(&self.read(sql::bodies(org, ids)).await?).await })
+    }
+
+    fn put_marks<'a>(&'a self, org: OrgId, marks: &'a [Mark]) -> StoreFuture<'a, ()> {
+        Box::pin(limited(WRITE, async move {
+            let mut transaction = self.writers.begin().await.map_err(sort)?;
+            for mark in marks {
+                sql::put_mark::<Postgres>(org, mark).build().execute(&mut *transaction).await.map_err(sort)?;
+            }
+            transaction.commit().await.map_err(sort)
+        }))
+    }
+
+    fn remove_mark<'a>(&'a self, org: OrgId, on: &'a Marked, kind: MarkKind, name: &'a str) -> StoreFuture<'a, bool> {
+        Box::pin(async move { self.change(sql::remove_mark(org, on, kind, name)).await.map(|rows| rows > 0) })
+    }
+
+    fn marks<'a>(&'a self, org: OrgId, ids: &'a [RecordId]) -> StoreFuture<'a, HashMap<RecordId, Marks>> {
+        Box::pin(async move { sql::read_marks(&self.read(sql::marks(org, ids)).await?) })
+    }
+
+    fn session_marks<'a>(&'a self, org: OrgId, session: &'a str) -> StoreFuture<'a, Marks> {
+        Box::pin(async move { sql::read_session_marks(session, &self.read(sql::session_marks(org, session)).await?) })
+    }
+
+    fn documents<'a>(&'a self, org: OrgId, kind: &'a str) -> StoreFuture<'a, Vec<Document>> {
+        Box::pin(async move { sql::read_documents(&self.read(sql::documents(org, kind)).await?) })
+    }
+
+    fn put_document<'a>(&'a self, document: &'a Document) -> StoreFuture<'a, ()> {
+        Box::pin(async move { self.change(sql::put_document(document)).await.map(drop) })
+    }
+
+    fn remove_document<'a>(&'a self, org: OrgId, kind: &'a str, id: Uuid) -> StoreFuture<'a, bool> {
+        Box::pin(async move { self.change(sql::remove_document(org, kind, id)).await.map(|rows| rows > 0) })
     }
 
     fn reprice<'a>(&'a self, audit: &'a Repricing, costs: &'a [NewCost]) -> StoreFuture<'a, usize> {

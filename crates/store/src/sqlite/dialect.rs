@@ -5,7 +5,8 @@ use sqlx::{QueryBuilder, Row as _, Sqlite};
 use uuid::Uuid;
 
 use super::error::sort;
-use crate::sql::Dialect;
+use crate::query::{Pattern, Piece};
+use crate::sql::{Dialect, like_pattern};
 use crate::tables::Source;
 use crate::{StoreError, text};
 
@@ -35,6 +36,61 @@ impl Dialect for Sqlite {
         sql.push(column).push(" = ");
         sql.push_bind(value);
     }
+
+    /// SQLite compares bytes already.
+    const BYTEWISE: &'static str = "";
+
+    fn bind_real(sql: &mut QueryBuilder<Self>, real: f64) {
+        sql.push_bind(real);
+    }
+
+    fn property(sql: &mut QueryBuilder<Self>, name: &str) {
+        sql.push("(SELECT p.atom FROM json_each(r.properties) AS p WHERE p.key = ");
+        sql.push_bind(name);
+        sql.push(")");
+    }
+
+    /// `LIKE` folds ASCII case, `GLOB` folds none.
+    fn like(sql: &mut QueryBuilder<Self>, value: &dyn Fn(&mut QueryBuilder<Self>), pattern: &Pattern) {
+        value(sql);
+        if pattern.fold {
+            sql.push(" LIKE ");
+            sql.push_bind(like_pattern(pattern));
+            sql.push(" ESCAPE '\\'");
+        } else {
+            sql.push(" GLOB ");
+            sql.push_bind(glob_pattern(pattern));
+        }
+    }
+
+    fn id_as_text(sql: &mut QueryBuilder<Self>, column: &'static str) {
+        sql.push(format_args!("CASE WHEN {column} IS NOT NULL THEN lower(hex({column})) END"));
+    }
+
+    const PROPERTY_NAMES: &'static str = "JOIN json_each(r.properties) AS p";
+    const NO_SUCH_PROPERTY: &'static str =
+        "NOT EXISTS (SELECT 1 FROM json_each(r.properties) AS p WHERE p.key = m.name)";
+}
+
+/// A pattern of `GLOB`, in which brackets take meanings away.
+fn glob_pattern(pattern: &Pattern) -> String {
+    let mut glob = String::new();
+    for piece in pattern.pieces() {
+        match piece {
+            Piece::Any => glob.push('*'),
+            Piece::One => glob.push('?'),
+            Piece::Text(text) => {
+                for character in text.chars() {
+                    if matches!(character, '*' | '?' | '[') {
+                        glob.extend(['[', character, ']']);
+                    } else {
+                        glob.push(character);
+                    }
+                }
+            }
+        }
+    }
+    glob
 }
 
 impl Source for SqliteRow {

@@ -14,24 +14,32 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bytes::Bytes;
+use sqlx::sqlite::SqliteRow;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Sqlite, Transaction};
+use sqlx::{ConnectOptions as _, QueryBuilder, Sqlite, Transaction};
+use std::collections::HashMap;
 use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
+use uuid::Uuid;
 
 use self::error::{is_busy, passes, sort};
 use crate::batch::Batch;
 use crate::migrate::{self, Step};
-use crate::tables::{BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_key, read_repricing};
+use crate::tables::{
+    BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_repricing,
+};
 use crate::{
-    Filter, KeyRow, NewCost, Page, Repricing, Search, Store, StoreError, StoreFuture, StoredRecord, Totals, sql,
+    Breakdown, Document, Filter, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page, Repricing, Search,
+    Store, StoreError, StoreFuture, StoredRecord, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
     (1, "requests", include_str!("migrations/0001_requests.sql")),
     (2, "repricings", include_str!("migrations/0002_repricings.sql")),
     (3, "control", include_str!("migrations/0003_control.sql")),
+    (4, "marks", include_str!("migrations/0004_marks.sql")),
 ];
 
 /// How long to wait for another process's write lock.
@@ -76,6 +84,18 @@ impl SqliteStore {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(sort)?.disable_statement_logging();
         let only = pool(1).connect_with(options).await.map_err(sort)?;
         Ok(Self { writer: only.clone(), readers: only })
+    }
+
+    async fn read(&self, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<SqliteRow>, StoreError> {
+        sql.build().fetch_all(&self.readers).await.map_err(sort)
+    }
+
+    /// One statement that changes something. Returns how many rows.
+    async fn change(&self, mut sql: QueryBuilder<Sqlite>) -> Result<u64, StoreError> {
+        let mut transaction = self.write().await?;
+        let done = sql.build().execute(&mut *transaction).await.map_err(sort)?;
+        transaction.commit().await.map_err(sort)?;
+        Ok(done.rows_affected())
     }
 
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
@@ -165,11 +185,61 @@ impl Store for SqliteStore {
         })
     }
 
-    fn totals<'a>(&'a self, org: OrgId, filter: &'a Filter) -> StoreFuture<'a, Totals> {
+    fn groups<'a>(&'a self, asked: &'a Breakdown) -> StoreFuture<'a, Groups> {
         Box::pin(async move {
-            let row = sql::totals::<Sqlite>(org, filter).build().fetch_one(&self.readers).await.map_err(sort)?;
-            sql::read_totals(&row)
+            let mut groups = sql::read_groups(asked, &self.read(sql::groups(asked)).await?)?;
+            for &spread in &asked.spreads {
+                let rows = self.read(sql::buckets(asked, spread)).await?;
+                sql::read_buckets(asked, &mut groups, &rows)?;
+            }
+            Ok(groups)
         })
+    }
+
+    fn property_names<'a>(&'a self, org: OrgId, filter: &'a Filter, most: u32) -> StoreFuture<'a, Vec<(String, u64)>> {
+        Box::pin(async move {
+            let sent = self.read(sql::property_names(org, filter, most)).await?;
+            let added = self.read(sql::added_property_names(org, filter, most)).await?;
+            sql::read_names(&sent, &added, most)
+        })
+    }
+
+    fn bodies<'a>(&'a self, org: OrgId, ids: &'a [RecordId]) -> StoreFuture<'a, Vec<(RecordId, Bytes, Bytes)>> {
+        Box::pin(async move { read_bodies(&self.read(sql::bodies(org, ids)).await?).await })
+    }
+
+    fn put_marks<'a>(&'a self, org: OrgId, marks: &'a [Mark]) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let mut transaction = self.write().await?;
+            for mark in marks {
+                sql::put_mark::<Sqlite>(org, mark).build().execute(&mut *transaction).await.map_err(sort)?;
+            }
+            transaction.commit().await.map_err(sort)
+        })
+    }
+
+    fn remove_mark<'a>(&'a self, org: OrgId, on: &'a Marked, kind: MarkKind, name: &'a str) -> StoreFuture<'a, bool> {
+        Box::pin(async move { self.change(sql::remove_mark(org, on, kind, name)).await.map(|rows| rows > 0) })
+    }
+
+    fn marks<'a>(&'a self, org: OrgId, ids: &'a [RecordId]) -> StoreFuture<'a, HashMap<RecordId, Marks>> {
+        Box::pin(async move { sql::read_marks(&self.read(sql::marks(org, ids)).await?) })
+    }
+
+    fn session_marks<'a>(&'a self, org: OrgId, session: &'a str) -> StoreFuture<'a, Marks> {
+        Box::pin(async move { sql::read_session_marks(session, &self.read(sql::session_marks(org, session)).await?) })
+    }
+
+    fn documents<'a>(&'a self, org: OrgId, kind: &'a str) -> StoreFuture<'a, Vec<Document>> {
+        Box::pin(async move { sql::read_documents(&self.read(sql::documents(org, kind)).await?) })
+    }
+
+    fn put_document<'a>(&'a self, document: &'a Document) -> StoreFuture<'a, ()> {
+        Box::pin(async move { self.change(sql::put_document(document)).await.map(drop) })
+    }
+
+    fn remove_document<'a>(&'a self, org: OrgId, kind: &'a str, id: Uuid) -> StoreFuture<'a, bool> {
+        Box::pin(async move { self.change(sql::remove_document(org, kind, id)).await.map(|rows| rows > 0) })
     }
 
     fn reprice<'a>(&'a self, audit: &'a Repricing, costs: &'a [NewCost]) -> StoreFuture<'a, usize> {

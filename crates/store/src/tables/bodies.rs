@@ -1,6 +1,9 @@
 //! Bodies, apart from the rows: lists never touch them, and they may be let go of sooner.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
+use tachograph_record::RecordId;
 
 use super::{Column, Source, Table, Value};
 use crate::StoreError;
@@ -33,4 +36,19 @@ pub(crate) async fn read_body(source: &impl Source, columns: &BodyColumns) -> Re
     let codec = Codec::of_code(&codec).ok_or_else(|| StoreError::unreadable(columns.codec, "an unknown codec"))?;
     let data = source.bytes(columns.data)?.unwrap_or_default();
     unpack(codec, source.some_int(columns.raw_len)?, data).await
+}
+
+/// The bodies of several rows: id, request, answer.
+pub(crate) async fn read_bodies(sources: &[impl Source]) -> Result<Vec<(RecordId, Bytes, Bytes)>, StoreError> {
+    const COLUMNS: BodyColumns = BodyColumns { codec: "codec", raw_len: "raw_len", data: "data" };
+    let mut all: HashMap<RecordId, (Bytes, Bytes)> = HashMap::new();
+    for source in sources {
+        let body = read_body(source, &COLUMNS).await?;
+        let held = all.entry(source.some_id("id")?.into()).or_default();
+        match source.some_text("side")?.as_str() {
+            "request" => held.0 = body,
+            _ => held.1 = body,
+        }
+    }
+    Ok(all.into_iter().map(|(id, (request, response))| (id, request, response)).collect())
 }

@@ -1,11 +1,13 @@
 //! The tables, column by column: what is written where, and how it is read back. Both backends use these alone.
 
 mod bodies;
+mod documents;
 mod keys;
 mod repricings;
 mod requests;
 
-pub(crate) use bodies::{BODIES, BodyColumns, read_body};
+pub(crate) use bodies::{BODIES, BodyColumns, read_bodies, read_body};
+pub(crate) use documents::{DOCUMENTS, read_document};
 pub(crate) use keys::{KEYS, read_key};
 pub(crate) use repricings::{REPRICINGS, RepricingEntry, read_repricing};
 pub(crate) use requests::{CostColumns, Entry, REQUESTS, read_row};

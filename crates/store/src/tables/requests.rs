@@ -12,6 +12,7 @@ use tachograph_record::{
 use uuid::Uuid;
 
 use super::{Column, Source, Table, Value};
+use crate::query::{nano_parts, retry_cost};
 use crate::row::clamped;
 use crate::{Row, StoreError, StoredBody, text};
 
@@ -21,6 +22,8 @@ pub(crate) struct CostColumns {
     pub(crate) columns: Option<(i64, i64)>,
     pub(crate) outsize: Option<String>,
     pub(crate) text: Option<String>,
+    /// Fresh input, cache read, cache write and output, in nano-dollars.
+    pub(crate) parts: Option<[i64; 4]>,
 }
 
 impl CostColumns {
@@ -33,6 +36,7 @@ impl CostColumns {
             columns,
             outsize: total.filter(|_| columns.is_none()).map(|total| total.to_string()),
             text: if needs_no_text { None } else { Some(json(cost)?) },
+            parts: nano_parts(cost),
         })
     }
 }
@@ -41,6 +45,8 @@ impl CostColumns {
 pub(crate) struct Entry {
     row: Row,
     cost: CostColumns,
+    retries: Option<(i64, i64)>,
+    saved: Option<(i64, i64)>,
     provider_cost: Option<String>,
     usage: Option<String>,
     attempts: Option<String>,
@@ -54,8 +60,11 @@ impl Entry {
     pub(crate) fn new(record: &LogRecord) -> Result<Self, StoreError> {
         let row = Row::from(record);
         let (properties, property_order) = write_properties(&row.attribution.properties)?;
+        let served = row.control.cache.as_ref().filter(|cache| cache.status.served());
         Ok(Self {
             cost: CostColumns::of(&row.cost)?,
+            retries: retry_cost(&row).and_then(Money::to_columns),
+            saved: served.and_then(|cache| cache.saved).and_then(Money::to_columns),
             provider_cost: row.provider_cost.map(|cost| cost.to_string()),
             usage: row.usage.as_ref().map(json).transpose()?,
             attempts: some_unless(row.attempts.is_empty(), || json(&row.attempts))?,
@@ -69,6 +78,11 @@ impl Entry {
 
     fn tokens(&self, count: fn(&Usage) -> u64) -> Option<i64> {
         self.row.usage.as_ref().map(|usage| int(count(usage)))
+    }
+
+    fn saved_us(&self) -> Option<i64> {
+        let cache = self.row.control.cache.as_ref().filter(|cache| cache.status.served())?;
+        cache.saved_us.map(int)
     }
 
     fn session(&self) -> Option<&SessionRef> {
@@ -149,6 +163,16 @@ pub(crate) const REQUESTS: Table<Entry> = Table {
             value: Value::Text(|e| e.row.control.cache.as_ref().map(|cache| cache.status.code())),
         },
         Column { name: "control", value: Value::Text(|e| e.control.as_deref()) },
+        Column { name: "attempt_count", value: Value::Int(|e| i64::try_from(e.row.attempts.len()).ok()) },
+        Column { name: "retry_nano", value: Value::Int(|e| e.retries.map(|(nano, _)| nano)) },
+        Column { name: "retry_rest", value: Value::Int(|e| e.retries.map(|(_, rest)| rest)) },
+        Column { name: "saved_nano", value: Value::Int(|e| e.saved.map(|(nano, _)| nano)) },
+        Column { name: "saved_rest", value: Value::Int(|e| e.saved.map(|(_, rest)| rest)) },
+        Column { name: "saved_us", value: Value::Int(Entry::saved_us) },
+        Column { name: "input_nano", value: Value::Int(|e| e.cost.parts.map(|[input, ..]| input)) },
+        Column { name: "cache_read_nano", value: Value::Int(|e| e.cost.parts.map(|[_, read, ..]| read)) },
+        Column { name: "cache_write_nano", value: Value::Int(|e| e.cost.parts.map(|[_, _, write, _]| write)) },
+        Column { name: "output_nano", value: Value::Int(|e| e.cost.parts.map(|[.., output]| output)) },
         Column { name: "request_len", value: Value::Int(|e| Some(int(e.row.request_body.len))) },
         Column { name: "request_state", value: Value::Text(|e| Some(state_code(e.row.request_body.state))) },
         Column { name: "response_len", value: Value::Int(|e| Some(int(e.row.response_body.len))) },

@@ -11,7 +11,7 @@ use crate::oracle;
 use crate::sample::{Dice, full, plain};
 
 async fn everything(store: &Arc<dyn Store>, org: OrgId) -> Vec<Row> {
-    let search = Search { org, filter: Filter::default(), before: None, after: None, limit: 1_000 };
+    let search = Search::new(org, Filter::default());
     store.search(&search).await.unwrap().rows
 }
 

@@ -95,7 +95,7 @@ async fn extreme_values_come_back() {
         assert_eq!(fetched, StoredRecord::from(&first));
         assert_eq!(fetched.row.usage, Some(usage));
         assert_eq!(fetched.row.timing.end_us, i64::MAX as u64);
-        let search = Search { org, filter: Filter::default(), before: None, after: None, limit: 10 };
+        let search = Search::new(org, Filter::default());
         assert_eq!(store.search(&search).await.unwrap().rows, [Row::from(&last), Row::from(&first)]);
         let totals = store.totals(org, &Filter::default()).await.unwrap();
         assert_eq!(totals.cost, Money::from_atto(i128::MAX - 1));

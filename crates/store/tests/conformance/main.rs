@@ -16,3 +16,4 @@ mod reprice;
 mod sample;
 mod search;
 mod totals;
+mod trees;

@@ -267,14 +267,18 @@ fn worked_out(dice: &mut Dice) -> Cost {
     let mut cost = cost(dice.money());
     cost.estimated = dice.below(2) == 0;
     cost.warnings = vec![dice.odd()];
-    cost.lines = vec![CostLine {
-        meter: "input_tokens".into(),
-        quantity: "7.25".into(),
-        price: "0.15".into(),
-        per: u64::MAX,
-        amount: cost.total,
-        exact: dice.below(2) == 0,
-    }];
+    let meters =
+        ["input_tokens", "cache_read_tokens", "cache_write_1h_tokens", "output_reasoning_tokens", "web_searches"];
+    cost.lines = (0..dice.below(4))
+        .map(|_| CostLine {
+            meter: (*dice.pick(&meters)).into(),
+            quantity: "7.25".into(),
+            price: "0.15".into(),
+            per: u64::MAX,
+            amount: dice.money(),
+            exact: dice.below(2) == 0,
+        })
+        .collect();
     cost
 }
 

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use tachograph_record::{LogRecord, OrgId, Outcome, Timestamp};
-use tachograph_store::{Cursor, Filter, Row, Search, Store};
+use tachograph_store::{Comparison, Cursor, Fact, Field, Filter, Number, Predicate, Row, Search, Store};
 
 use crate::backend::with_each;
 use crate::oracle;
 use crate::sample::{Dice, ODD, full, plain};
 
 fn all(org: OrgId) -> Search {
-    Search { org, filter: Filter::default(), before: None, after: None, limit: 1_000 }
+    Search::new(org, Filter::default())
 }
 
 /// Two organisations with calls of everything.
-async fn filled(store: &Arc<dyn Store>, seed: u64) -> (OrgId, Vec<Row>) {
+pub(crate) async fn filled(store: &Arc<dyn Store>, seed: u64) -> (OrgId, Vec<Row>) {
     let (org, other) = (OrgId::generate(), OrgId::generate());
     let mut dice = Dice(seed);
     let records: Vec<LogRecord> = (0..600).map(|at| full(&mut dice, if at % 3 == 0 { other } else { org })).collect();
@@ -34,19 +34,18 @@ fn single_filters(rows: &[Row]) -> Vec<Filter> {
         add(&|filter| filter.from = Some(at));
         add(&|filter| filter.until = Some(at));
     }
+    let mut narrow = |only: Predicate| filters.push(Filter::from(only));
     for text in ODD.into_iter().chain(["gpt-4o", "gpt-4o-2024-11-20", "claude", "openai", "my\0own", "PLAIN", "nobody"])
     {
-        let some = || Some(text.to_owned());
-        add(&|filter| filter.model = some());
-        add(&|filter| filter.provider = some());
-        add(&|filter| filter.user = some());
-        add(&|filter| filter.session = some());
+        for fact in [Fact::Model, Fact::RequestedModel, Fact::Provider, Fact::User, Fact::Session] {
+            narrow(Predicate::is(fact, text));
+        }
     }
     for outcome in Outcome::ALL {
-        add(&|filter| filter.outcome = Some(outcome));
+        narrow(Predicate::is(Fact::Outcome, outcome.code()));
     }
-    for status in [200, 404, 429, 599, u16::MAX, 0] {
-        add(&|filter| filter.status = Some(status));
+    for status in [200, 404, 429, 599, i64::from(u16::MAX), 0] {
+        narrow(Predicate::number(Fact::Status, Comparison::Equal, Number::Int(status)));
     }
     filters.sort_by_key(|filter| format!("{filter:?}"));
     filters.dedup();
@@ -80,7 +79,7 @@ async fn a_property_is_matched_exactly() {
         let mut picking = 0;
         for name in ODD {
             for value in ODD {
-                let filter = Filter { property: Some((name.into(), value.into())), ..Filter::default() };
+                let filter = Filter::from(Predicate::is(Field::Property(name.into()), value));
                 let search = Search { filter, ..all(org) };
                 let page = store.search(&search).await.unwrap();
                 assert_eq!(page, oracle::page(&search, &rows), "{}: {name:?} = {value:?}", backend.name);
@@ -103,20 +102,30 @@ async fn filters_narrow_together() {
             let like = dice.pick(&rows).clone();
             let told = &like.attribution;
             let mut keep = |odds: u64| dice.below(odds) == 0;
-            let filter = Filter {
+            let session = told.session.as_ref().map(|session| session.id.clone());
+            let texts = [
+                (Fact::Model, like.model.clone()),
+                (Fact::Provider, like.provider.clone()),
+                (Fact::User, told.user.clone()),
+                (Fact::Session, session),
+                (Fact::Outcome, Some(like.outcome.code().to_owned())),
+            ];
+            let mut filter = Filter {
                 from: Some(like.timing.received_at).filter(|_| keep(2)),
                 until: Some(Timestamp::from_micros(like.timing.received_at.micros() + 9)).filter(|_| keep(2)),
-                model: like.model.clone().filter(|_| keep(3)),
-                provider: like.provider.clone().filter(|_| keep(3)),
-                user: told.user.clone().filter(|_| keep(3)),
-                session: told.session.as_ref().map(|session| session.id.clone()).filter(|_| keep(4)),
-                outcome: Some(like.outcome).filter(|_| keep(3)),
-                status: like.status.filter(|_| keep(3)),
-                property: told.properties.first().cloned().filter(|_| keep(3)),
+                ..Filter::default()
             };
+            for (fact, text) in texts {
+                if let Some(text) = text.filter(|_| keep(3)) {
+                    filter = filter.and(Predicate::is(fact, text));
+                }
+            }
+            if let Some((name, value)) = told.properties.first().filter(|_| keep(3)) {
+                filter = filter.and(Predicate::is(Field::Property(name.clone()), value.clone()));
+            }
             let before = Some(oracle::cursor(dice.pick(&rows))).filter(|_| dice.below(3) == 0);
             let after = Some(oracle::cursor(dice.pick(&rows))).filter(|_| dice.below(3) == 0);
-            let search = Search { org, filter, before, after, limit: dice.below(20) as u32 };
+            let search = Search { before, after, limit: dice.below(20) as u32, ..Search::new(org, filter) };
             let page = store.search(&search).await.unwrap();
             assert_eq!(page, oracle::page(&search, &rows), "{}: {search:?}", backend.name);
             picking += usize::from(!page.rows.is_empty());

@@ -1,14 +1,22 @@
 //! The one place that turns questions into SQL, for both databases. Every value is bound, and no text of a caller ever
 //! becomes part of a statement: what is pushed are constants of this crate.
 
-use std::borrow::Cow;
+mod beside;
+mod conditions;
+mod groups;
 
 use sqlx::QueryBuilder;
-use tachograph_record::{KeyId, Money, OrgId, RecordId, Timestamp};
+use tachograph_record::{KeyId, OrgId, RecordId, Timestamp};
 use uuid::Uuid;
 
+pub(crate) use beside::*;
+use conditions::{push_conditions, push_value};
+pub(crate) use groups::{buckets, groups, read_buckets, read_groups};
+
+use crate::query::{Field, Kind, Pattern, Piece};
+
 use crate::tables::{BodyColumns, CostColumns, KEYS, REPRICINGS, REQUESTS, Source, Table, Value, read_body, read_row};
-use crate::{Cursor, Filter, Page, Search, StoreError, StoredRecord, Totals, text};
+use crate::{Cursor, Page, Search, StoreError, StoredRecord, text};
 
 /// Where the databases' SQL differs.
 pub(crate) trait Dialect: sqlx::Database {
@@ -19,6 +27,39 @@ pub(crate) trait Dialect: sqlx::Database {
     fn property_is(sql: &mut QueryBuilder<Self>, name: &str, value: &str);
     /// The condition that an indexed column, whose values may be of any length, has this value.
     fn long_text_is(sql: &mut QueryBuilder<Self>, column: &'static str, value: &str);
+    /// What makes text sort byte by byte.
+    const BYTEWISE: &'static str;
+    fn bind_real(sql: &mut QueryBuilder<Self>, real: f64);
+    /// The value of the property of this name (in its stored form), as it was sent.
+    fn property(sql: &mut QueryBuilder<Self>, name: &str);
+    /// The condition that a text fits a pattern.
+    fn like(sql: &mut QueryBuilder<Self>, value: &dyn Fn(&mut QueryBuilder<Self>), pattern: &Pattern);
+    /// An id as text, NULL as NULL.
+    fn id_as_text(sql: &mut QueryBuilder<Self>, column: &'static str);
+    /// The names of a row's properties, as a relation `p` with the column `key`, joined to `requests r`.
+    const PROPERTY_NAMES: &'static str;
+    /// The condition that the row has no property of the name `m.name`.
+    const NO_SUCH_PROPERTY: &'static str;
+}
+
+/// A pattern of `LIKE … ESCAPE '\\'`.
+pub(crate) fn like_pattern(pattern: &Pattern) -> String {
+    let mut like = String::new();
+    for piece in pattern.pieces() {
+        match piece {
+            Piece::Any => like.push('%'),
+            Piece::One => like.push('_'),
+            Piece::Text(text) => {
+                for character in text.chars() {
+                    if matches!(character, '%' | '_' | '\\') {
+                        like.push('\\');
+                    }
+                    like.push(character);
+                }
+            }
+        }
+    }
+    like
 }
 
 /// Rows per page at most.
@@ -34,22 +75,79 @@ pub(crate) fn page<D: Dialect>(search: &Search) -> QueryBuilder<D> {
     let mut sql = QueryBuilder::new("SELECT ");
     push_columns(&mut sql, &REQUESTS);
     sql.push(" FROM requests r");
-    push_conditions(&mut sql, search.org, &search.filter);
-    for (cursor, direction) in [(search.before, "<"), (search.after, ">")] {
-        if let Some(Cursor { received_at, id }) = cursor {
-            sql.push(" AND (r.received_at, r.id) ").push(direction).push(" (");
-            D::bind_int(&mut sql, received_at.micros());
-            sql.push(", ");
-            D::bind_id(&mut sql, id.uuid());
-            sql.push(")");
+    if let Some(order) = &search.order {
+        push_sorted_page(&mut sql, search, &order.by, order.descending);
+    } else {
+        push_conditions(&mut sql, search.org, &search.filter);
+        for (cursor, direction) in [(search.before, "<"), (search.after, ">")] {
+            if let Some(cursor) = cursor {
+                sql.push(" AND ");
+                push_beside(&mut sql, cursor, direction);
+            }
         }
+        sql.push(match search.after {
+            None => " ORDER BY r.received_at DESC, r.id DESC",
+            Some(_) => " ORDER BY r.received_at, r.id",
+        });
     }
-    sql.push(match search.after {
-        None => " ORDER BY r.received_at DESC, r.id DESC LIMIT ",
-        Some(_) => " ORDER BY r.received_at, r.id LIMIT ",
-    });
+    sql.push(" LIMIT ");
     D::bind_int(&mut sql, i64::from(limit(search)) + 1);
+    if search.skip > 0 {
+        sql.push(" OFFSET ");
+        D::bind_int(&mut sql, i64::from(search.skip));
+    }
     sql
+}
+
+fn push_beside<D: Dialect>(sql: &mut QueryBuilder<D>, cursor: Cursor, direction: &'static str) {
+    sql.push("(r.received_at, r.id) ").push(direction).push(" (");
+    D::bind_int(sql, cursor.received_at.micros());
+    sql.push(", ");
+    D::bind_id(sql, cursor.id.uuid());
+    sql.push(")");
+}
+
+/// Rows in the order of a value, those without one last, then newest first. The cursor names the last row that was seen;
+/// its value is looked up, so that no value needs to travel in a cursor.
+fn push_sorted_page<D: Dialect>(sql: &mut QueryBuilder<D>, search: &Search, by: &Field, descending: bool) {
+    let value = |sql: &mut QueryBuilder<D>| {
+        sql.push("(");
+        push_value(sql, by);
+        sql.push(")");
+        if matches!(by.kind(), Kind::Text | Kind::Word) {
+            sql.push(D::BYTEWISE);
+        }
+    };
+    if let Some(cursor) = search.before {
+        sql.push(" CROSS JOIN (SELECT ");
+        value(sql);
+        sql.push(" AS v FROM requests r WHERE r.org_id = ");
+        D::bind_id(sql, search.org.uuid());
+        sql.push(" AND r.id = ");
+        D::bind_id(sql, cursor.id.uuid());
+        sql.push(") c");
+    }
+    push_conditions(sql, search.org, &search.filter);
+    if let Some(cursor) = search.before {
+        sql.push(" AND ((c.v IS NOT NULL AND (");
+        value(sql);
+        sql.push(" IS NULL OR ");
+        value(sql);
+        sql.push(if descending { " < c.v OR (" } else { " > c.v OR (" });
+        value(sql);
+        sql.push(" = c.v AND ");
+        push_beside(sql, cursor, "<");
+        sql.push("))) OR (c.v IS NULL AND ");
+        value(sql);
+        sql.push(" IS NULL AND ");
+        push_beside(sql, cursor, "<");
+        sql.push("))");
+    }
+    sql.push(" ORDER BY ");
+    value(sql);
+    sql.push(" IS NULL, ");
+    value(sql);
+    sql.push(if descending { " DESC" } else { "" }).push(", r.received_at DESC, r.id DESC");
 }
 
 fn limit(search: &Search) -> u32 {
@@ -96,53 +194,6 @@ pub(crate) async fn read_record(source: Option<impl Source>) -> Result<Option<St
         request: read_body(&source, &REQUEST_BODY).await?,
         response: read_body(&source, &RESPONSE_BODY).await?,
     }))
-}
-
-/// Columns that are added up. Each is summed in two halves, `n >> 32` and `n & 0xFFFFFFFF`, which no number of rows that
-/// fits on a disk makes overflow; a plain sum of 64-bit numbers would after a few large ones.
-const SUMMED: [&str; 4] = ["cost_nano", "cost_rest", "input_tokens", "output_tokens"];
-
-const ATTO_PER_NANO: i128 = 1_000_000_000;
-
-/// The statement for [`Totals`]: one statement, so that all figures are of the same moment.
-pub(crate) fn totals<D: Dialect>(org: OrgId, filter: &Filter) -> QueryBuilder<D> {
-    let mut sql = QueryBuilder::new(
-        "SELECT COUNT(*) AS requests, \
-         COUNT(CASE WHEN r.cost_state IN ('unknown_model', 'invalid_usage') THEN 1 END) AS unpriced, \
-         STRING_AGG(r.cost_outsize, ' ') AS cost_outsize",
-    );
-    for column in SUMMED {
-        sql.push(format_args!(
-            ", CAST(COALESCE(SUM(r.{column} >> 32), 0) AS BIGINT) AS {column}_high, \
-             CAST(COALESCE(SUM(r.{column} & 4294967295), 0) AS BIGINT) AS {column}_low"
-        ));
-    }
-    sql.push(" FROM requests r");
-    push_conditions(&mut sql, org, filter);
-    sql
-}
-
-/// The answer of [`totals`].
-pub(crate) fn read_totals(source: &impl Source) -> Result<Totals, StoreError> {
-    let sum = |column: &str| -> Result<i128, StoreError> {
-        let half = |which: &str| source.some_int(&format!("{column}_{which}")).map(i128::from);
-        Ok((half("high")? << 32) + half("low")?)
-    };
-    let tokens = |column: &str| sum(column).map(|sum| u64::try_from(sum.max(0)).unwrap_or(u64::MAX));
-    let (mut nano, mut rest) = (sum("cost_nano")?, sum("cost_rest")?);
-    for outsize in source.text("cost_outsize")?.unwrap_or_default().split_ascii_whitespace() {
-        let outsize: Money = outsize.parse().map_err(|why| StoreError::unreadable("cost_outsize", why))?;
-        nano += outsize.atto().div_euclid(ATTO_PER_NANO);
-        rest += outsize.atto().rem_euclid(ATTO_PER_NANO);
-    }
-    let beyond = || StoreError::Failed("the sum of all costs is beyond 1.7e20 USD".into());
-    Ok(Totals {
-        requests: source.some_count("requests")?,
-        cost: Money::from_columns(nano, rest).ok_or_else(beyond)?,
-        unpriced: source.some_count("unpriced")?,
-        input_tokens: tokens("input_tokens")?,
-        output_tokens: tokens("output_tokens")?,
-    })
 }
 
 /// The statement for all keys.
@@ -192,6 +243,14 @@ pub(crate) fn change_cost<D: Dialect>(org: OrgId, id: RecordId, cost: &CostColum
             None => drop(sql.push("NULL")),
         }
     }
+    let names = [", input_nano = ", ", cache_read_nano = ", ", cache_write_nano = ", ", output_nano = "];
+    for (at, column) in names.into_iter().enumerate() {
+        sql.push(column);
+        match cost.parts {
+            Some(parts) => D::bind_int(&mut sql, parts[at]),
+            None => drop(sql.push("NULL")),
+        }
+    }
     push_row(&mut sql, org, id);
     sql
 }
@@ -226,49 +285,5 @@ fn push_columns<D: Dialect, T>(sql: &mut QueryBuilder<D>, table: &Table<T>) {
             Value::Object(_) => list.push(format_args!("CAST(r.{0} AS TEXT) AS {0}", column.name)),
             _ => list.push(format_args!("r.{}", column.name)),
         };
-    }
-}
-
-fn push_conditions<D: Dialect>(sql: &mut QueryBuilder<D>, org: OrgId, filter: &Filter) {
-    sql.push(" WHERE r.org_id = ");
-    D::bind_id(sql, org.uuid());
-    let ints = [
-        (" AND r.received_at >= ", filter.from.map(Timestamp::micros)),
-        (" AND r.received_at < ", filter.until.map(Timestamp::micros)),
-        (" AND r.status = ", filter.status.map(i64::from)),
-    ];
-    for (condition, int) in ints {
-        if let Some(int) = int {
-            sql.push(condition);
-            D::bind_int(sql, int);
-        }
-    }
-    let texts = [
-        (" AND r.provider = ", filter.provider.as_deref()),
-        (" AND r.outcome = ", filter.outcome.map(|outcome| outcome.code())),
-    ];
-    for (condition, text) in texts {
-        if let Some(text) = text {
-            sql.push(condition);
-            D::bind_text(sql, &text::stored(text));
-        }
-    }
-    if let Some(model) = filter.model.as_deref().map(text::stored) {
-        sql.push(" AND (r.model = ");
-        D::bind_text(sql, &model);
-        sql.push(" OR r.requested_model = ");
-        D::bind_text(sql, &model);
-        sql.push(")");
-    }
-    for (column, value) in [("r.user_id", &filter.user), ("r.session_id", &filter.session)] {
-        if let Some(value) = value.as_deref().map(text::stored) {
-            sql.push(" AND ");
-            D::long_text_is(sql, column, &value);
-        }
-    }
-    if let Some((name, value)) = &filter.property {
-        let (name, value): (Cow<'_, str>, Cow<'_, str>) = (text::stored(name), text::stored(value));
-        sql.push(" AND ");
-        D::property_is(sql, &name, &value);
     }
 }
