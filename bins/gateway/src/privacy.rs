@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tachograph_gateway::commands::CommandError;
-use tachograph_gateway::config::Config;
+use tachograph_gateway::config::{Config, ProviderConfig};
 use tachograph_providers::Registry;
 use tachograph_record::LogRecord;
 use tachograph_redact::Redactor;
@@ -20,9 +20,11 @@ impl RecordEdit for Redacting {
 
 /// What every record goes through on its way to the logger.
 pub(crate) fn edit(config: &Config) -> Result<Arc<dyn RecordEdit>, CommandError> {
-    let configured = config.providers.values().flat_map(|provider| &provider.api_keys).chain(&config.api_key);
+    let configured = config.providers.values().flat_map(ProviderConfig::secrets).chain(&config.api_key);
     let mut known: Vec<String> = configured.map(|secret| secret.expose().to_owned()).collect();
     let variables = Registry::builtin().iter().flat_map(|provider| provider.env.iter());
+    let amazons = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    let variables = variables.map(String::as_str).chain(amazons);
     known.extend(variables.filter_map(|name| std::env::var(name).ok()));
     let redactor = config.logging.redactor(known.iter().map(String::as_str));
     let redactor = redactor

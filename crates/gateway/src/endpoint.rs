@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::header::HOST;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use tachograph_providers::{Api, AuthStyle, DialectId, Provider, Registry};
+use http::{HeaderMap, HeaderName, Uri};
+use tachograph_providers::{Api, AuthStyle, DialectId, Provider, Registry, Variant};
 use tachograph_reply::{ApiError, ErrorKind};
 
-use crate::admit::PROVIDER_KEY_HEADERS;
-use crate::config::{Environment, ProviderConfig, Secret};
+use crate::config::{Environment, ProviderConfig};
+use crate::credential::{Credential, Credentials};
 use crate::demo;
+use crate::place::{Parts, Place, Setting, not_set, region_in};
 
 /// One provider as it is set up here.
 pub struct Endpoint {
@@ -20,53 +19,66 @@ pub struct Endpoint {
     pub provider: Arc<Provider>,
     /// Where it is.
     pub place: Place,
+    /// Variants of it that may hold here, with where they are.
+    variants: Vec<Setting>,
+    parts: Parts,
     documented_path: String,
-    /// It is the provider itself, and that serves nobody without a key.
-    needs_key: bool,
-    keys: Vec<HeaderValue>,
-    next_key: AtomicUsize,
+    /// It is the provider itself, at its documented address.
+    at_home: bool,
+    credentials: Credentials,
     models: Vec<String>,
-}
-
-/// Where a provider is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Behind a URL.
-    Http {
-        /// `http` or `https`.
-        scheme: Scheme,
-        /// Host and port.
-        authority: Authority,
-        /// The base's path, without a trailing slash.
-        path: String,
-    },
-    /// Inside this process.
-    Demo,
+    /// What models are called there, where that is not their name.
+    deployments: BTreeMap<String, String>,
 }
 
 impl Endpoint {
     fn new(provider: Arc<Provider>, config: &ProviderConfig, environment: Environment<'_>) -> Option<Self> {
-        let base: Uri = config.base_url.as_deref().unwrap_or(&provider.base_url).parse().ok()?;
-        let documented: Uri = provider.base_url.parse().ok()?;
-        let place = Place::Http {
-            scheme: base.scheme()?.clone(),
-            authority: base.authority()?.clone(),
-            path: base.path().trim_end_matches('/').to_owned(),
-        };
-        let from_environment =
-            || provider.env.iter().find_map(|name| environment(name)).map(|key| Secret::from(key.as_str()));
-        let secrets =
-            if config.api_keys.is_empty() { from_environment().into_iter().collect() } else { config.api_keys.clone() };
-        let keys = secrets.iter().filter_map(|secret| header_value(&provider.auth, secret)).collect();
+        let credentials = Credentials::of(&provider, config, environment);
+        let mut parts = Parts::default();
+        for (name, part) in &provider.parts {
+            let from_environment = || part.env.iter().find_map(|name| environment(name));
+            let of_credentials = || credentials.project().filter(|_| name == "project");
+            let value = config.part(name).map(str::to_owned).or_else(from_environment);
+            parts.0.extend(
+                value.or_else(of_credentials).or_else(|| part.default.clone()).map(|value| (name.clone(), value)),
+            );
+        }
+        let configured =
+            config.base_url.clone().or_else(|| provider.base_env.iter().find_map(|name| environment(name)));
+        let place_of = |base: &str| Place::of(configured.as_deref().unwrap_or(base), &parts);
+        let variants = provider.variants.iter().map(Variant::provider);
+        let variants = variants
+            .filter_map(|variant| Some(Setting { place: place_of(&variant.base_url)?, provider: variant.clone() }));
+        let documented = tachograph_providers::template::fill(&provider.base_url, |name| {
+            Some(parts.get(name).unwrap_or_else(|| "unset".to_owned()))
+        });
+        let documented: Uri = documented.ok()?.parse().ok()?;
         Some(Self {
             documented_path: documented.path().trim_end_matches('/').to_owned(),
-            needs_key: config.base_url.is_none() && !provider.env.is_empty() && provider.auth != AuthStyle::None,
-            place,
-            keys,
-            next_key: AtomicUsize::new(0),
+            at_home: configured.is_none(),
+            place: place_of(&provider.base_url)?,
+            variants: variants.collect(),
+            credentials,
             models: config.models.clone(),
+            deployments: config.deployments.clone(),
+            parts,
             provider,
         })
+    }
+
+    /// The provider as it is for this model.
+    pub(crate) fn provider_for(&self, model: &str) -> &Arc<Provider> {
+        self.provider.variant(model, |part| self.parts.has(part)).unwrap_or(&self.provider)
+    }
+
+    fn place_of(&self, provider: &Arc<Provider>) -> &Place {
+        let variant = self.variants.iter().find(|variant| Arc::ptr_eq(&variant.provider, provider));
+        variant.map_or(&self.place, |variant| &variant.place)
+    }
+
+    /// What a model is called there.
+    pub(crate) fn deployment_of<'a>(&'a self, model: &'a str) -> &'a str {
+        self.deployments.get(model).map_or(model, String::as_str)
     }
 
     /// The provider's name.
@@ -78,24 +90,31 @@ impl Endpoint {
     /// Whether it can be called with a key of our own.
     #[must_use]
     pub fn has_key(&self) -> bool {
-        !self.keys.is_empty()
+        !self.credentials.is_empty()
     }
 
-    /// Refuses a request that the provider would only refuse for want of a key, and says where one goes.
-    ///
-    /// # Errors
-    /// Where there is no key in the request and the provider needs one.
-    pub fn require_key(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
-        let in_query = uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("key=")));
-        if !self.needs_key || in_query || PROVIDER_KEY_HEADERS.iter().any(|name| headers.contains_key(name)) {
-            return Ok(());
+    /// The refusal of a request that the provider would only refuse for want of a key: it says where one goes. Nothing,
+    /// where the provider needs none.
+    #[must_use]
+    pub fn missing_key(&self) -> Option<ApiError> {
+        if !self.at_home || self.provider.env.is_empty() || self.provider.auth == AuthStyle::None {
+            return None;
         }
         let (name, variable) = (self.name(), self.provider.env.first().map_or("", String::as_str));
-        Err(ApiError::unauthorized(
+        let more = match self.provider.auth {
+            AuthStyle::Aws { .. } => {
+                ", providers.bedrock.access_key_id with secret_access_key, or AWS_ACCESS_KEY_ID with its secret"
+            }
+            AuthStyle::Google => {
+                ", a service account in providers.vertex.service_account or GOOGLE_APPLICATION_CREDENTIALS"
+            }
+            AuthStyle::Bearer | AuthStyle::Header(_) | AuthStyle::None => "",
+        };
+        Some(ApiError::unauthorized(
             "no_provider_key",
             format!(
-                "There is no key for {name} here: set {variable} or providers.{name}.api_keys and start the gateway anew, or send \
-                 a key of your own, with the gateway's key in Helicone-Auth."
+                "There is no key for {name} here: set {variable} or providers.{name}.api_keys{more} and start the gateway anew, or \
+                 send a key of your own, with the gateway's key in Helicone-Auth."
             ),
         ))
     }
@@ -104,21 +123,21 @@ impl Endpoint {
     #[must_use]
     pub fn key_header(&self) -> HeaderName {
         match &self.provider.auth {
-            AuthStyle::Bearer | AuthStyle::Aws { .. } | AuthStyle::Google | AuthStyle::None => {
-                http::header::AUTHORIZATION
-            }
             AuthStyle::Header(name) => HeaderName::try_from(name.as_str()).unwrap_or(http::header::AUTHORIZATION),
+            _ => http::header::AUTHORIZATION,
         }
     }
 
-    /// The configured key whose turn it is, as that header's value.
-    #[must_use]
-    pub fn key(&self) -> Option<&HeaderValue> {
-        match &self.keys[..] {
-            [] => None,
-            [only] => Some(only),
-            keys => Some(&keys[self.next_key.fetch_add(1, Ordering::Relaxed) % keys.len()]),
-        }
+    /// The credential whose turn it is.
+    pub(crate) fn credential(&self) -> Option<&Arc<Credential>> {
+        self.credentials.next()
+    }
+
+    /// What requests are signed for, and where, if they are signed at all.
+    pub(crate) fn signing(&self, region_in_path: Option<&str>) -> Option<(String, String)> {
+        let AuthStyle::Aws { service } = &self.provider.auth else { return None };
+        let region = region_in_path.map(str::to_owned).or_else(|| self.parts.get("region"));
+        Some((region.unwrap_or_else(|| "us-east-1".to_owned()), service.clone()))
     }
 
     /// Whether this is the provider whose own API that is, so that a caller's key in its place is one of its keys.
@@ -133,40 +152,50 @@ impl Endpoint {
         self.models.iter().any(|pattern| matches(pattern, model))
     }
 
-    /// The URL of one of the provider's own paths, which is appended to its base.
+    /// The URL of one of the provider's own paths, which is appended to its base, with its named parts filled in.
     ///
     /// # Errors
-    /// Where it makes no URL.
-    pub fn own_uri(&self, own_path: &str) -> Result<Uri, ApiError> {
-        let Place::Http { path, .. } = &self.place else { return Ok(Uri::from_static("/chat/completions")) };
-        self.uri(&format!("{path}{own_path}"))
+    /// Where it makes no URL, or a part of it is not set.
+    pub(crate) fn own_uri(&self, provider: &Arc<Provider>, own_path: &str, model: &str) -> Result<Uri, ApiError> {
+        let place = self.place_of(provider);
+        let path = match place {
+            Place::Http { path, .. } => path,
+            Place::Unset(part) => return Err(not_set(provider, part)),
+            Place::Demo => return Ok(Uri::from_static("/chat/completions")),
+        };
+        let part = |name: &str| if name == "model" { Some(model.to_owned()) } else { self.parts.get(name) };
+        let own_path = tachograph_providers::template::fill(own_path, part).map_err(|part| not_set(provider, &part))?;
+        place.uri(&format!("{path}{own_path}")).ok_or_else(no_url)
     }
 
     /// The URL of a proxied path: one that begins with the path of the documented base has that part replaced by the
-    /// configured base; any other is appended to its origin. So the same client path works whatever the base is.
+    /// configured base; any other is appended to its origin. So the same client path works whatever the base is. A region
+    /// that the path names is the one that is asked, unless a base is configured.
     ///
     /// # Errors
-    /// Where it makes no URL.
-    pub fn proxied_uri(&self, path_and_query: &str) -> Result<Uri, ApiError> {
-        let Place::Http { path: base, .. } = &self.place else { return Ok(Uri::from_static("/chat/completions")) };
+    /// Where it makes no URL, or a part of it is not set.
+    pub(crate) fn proxied_uri(&self, path_and_query: &str) -> Result<Uri, ApiError> {
+        let (region, path_and_query) = region_in(&self.provider, path_and_query);
+        let regional = region
+            .filter(|_| self.at_home)
+            .and_then(|region| Place::of(&self.provider.base_url, &self.parts.with("region", region)));
+        let place = regional.as_ref().unwrap_or(&self.place);
+        let base = match place {
+            Place::Http { path, .. } => path,
+            Place::Unset(part) => return Err(not_set(&self.provider, part)),
+            Place::Demo => return Ok(Uri::from_static("/chat/completions")),
+        };
         let behind_base = path_and_query.strip_prefix(self.documented_path.as_str());
         match behind_base.filter(|rest| rest.is_empty() || rest.starts_with(['/', '?'])) {
-            Some(rest) => self.uri(&format!("{base}{rest}")),
-            None => self.uri(path_and_query),
+            Some(rest) => place.uri(&format!("{base}{rest}")),
+            None => place.uri(path_and_query),
         }
+        .ok_or_else(no_url)
     }
+}
 
-    fn uri(&self, path_and_query: &str) -> Result<Uri, ApiError> {
-        let Place::Http { scheme, authority, .. } = &self.place else { return Ok(Uri::from_static("/")) };
-        let path_and_query: Result<PathAndQuery, _> = path_and_query.parse();
-        let parts = path_and_query.ok().map(|path| (scheme.clone(), authority.clone(), path));
-        let uri = parts.and_then(|(scheme, authority, path)| {
-            Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build().ok()
-        });
-        uri.ok_or_else(|| {
-            ApiError::new(ErrorKind::InvalidRequest, "invalid_path", "The path makes no URL of the provider's.")
-        })
-    }
+fn no_url() -> ApiError {
+    ApiError::new(ErrorKind::InvalidRequest, "invalid_path", "The path makes no URL of the provider's.")
 }
 
 /// A row for a provider that is not built in: its dialect's usual paths and ways.
@@ -184,16 +213,6 @@ const fn home(dialect: DialectId) -> &'static str {
         DialectId::OllamaChat => "ollama-native",
         DialectId::BedrockConverse => "bedrock",
     }
-}
-
-fn header_value(auth: &AuthStyle, secret: &Secret) -> Option<HeaderValue> {
-    let text = match auth {
-        AuthStyle::Bearer | AuthStyle::Aws { .. } | AuthStyle::Google => format!("Bearer {}", secret.expose()),
-        AuthStyle::Header(_) | AuthStyle::None => secret.expose().to_owned(),
-    };
-    let mut value = HeaderValue::try_from(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// `llama-*` stands for every name that begins so; `*` may stand anywhere and stands for any characters.
@@ -289,11 +308,13 @@ impl Endpoint {
         Some(Self {
             provider: Arc::new(custom(name, dialect, "http://in-process.invalid")?),
             place: Place::Demo,
+            variants: Vec::new(),
+            parts: Parts::default(),
             documented_path: String::new(),
-            needs_key: false,
-            keys: Vec::new(),
-            next_key: AtomicUsize::new(0),
+            at_home: false,
+            credentials: Credentials::default(),
             models,
+            deployments: BTreeMap::new(),
         })
     }
 }
@@ -339,13 +360,72 @@ mod tests {
         }
     }
 
+    fn of(name: &str, config: ProviderConfig) -> Endpoint {
+        Endpoint::new(Registry::builtin().get(name).unwrap().clone(), &config, &|_| None).unwrap()
+    }
+
     #[test]
-    fn keys_take_turns_and_are_sensitive() {
-        let config = ProviderConfig { api_keys: vec!["a".into(), "b".into()], ..ProviderConfig::default() };
-        let openai = Registry::builtin().get("openai").unwrap().clone();
-        let endpoint = Endpoint::new(openai, &config, &|_| Some("ignored".to_owned())).unwrap();
-        let turns: Vec<_> = (0..3).map(|_| endpoint.key().unwrap().clone()).collect();
-        assert_eq!(turns, ["Bearer a", "Bearer b", "Bearer a"]);
-        assert!(turns.iter().all(HeaderValue::is_sensitive));
+    fn named_parts_make_urls_and_a_missing_one_is_named() {
+        let resource = ProviderConfig { resource: Some("mine".into()), ..ProviderConfig::default() };
+        let azure = of("azure", resource.clone());
+        let chat = |endpoint: &Endpoint, model: &str| {
+            let provider = endpoint.provider_for(model);
+            endpoint.own_uri(provider, &provider.path_of_chat(false), model).map(|uri| uri.to_string())
+        };
+        assert_eq!(chat(&azure, "gpt-4o").unwrap(), "https://mine.openai.azure.com/openai/v1/chat/completions");
+        let versioned = of("azure", ProviderConfig { api_version: Some("2024-10-21".into()), ..resource });
+        assert_eq!(
+            chat(&versioned, "d").unwrap(),
+            "https://mine.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21"
+        );
+        let error = chat(&of("azure", ProviderConfig::default()), "m").unwrap_err();
+        assert_eq!(error.code(), "provider_not_configured");
+        assert!(error.message().contains("providers.azure.resource or the variable AZURE_OPENAI_RESOURCE"), "{error}");
+        let bedrock = of("bedrock", ProviderConfig::default());
+        assert_eq!(
+            chat(&bedrock, "us.amazon.nova-lite-v1:0").unwrap(),
+            "https://bedrock-runtime.us-east-1.amazonaws.com/model/us.amazon.nova-lite-v1%3A0/converse"
+        );
+        assert_eq!(
+            bedrock.proxied_uri("/v1/eu-west-1/model/m/invoke").unwrap().to_string(),
+            "https://bedrock-runtime.eu-west-1.amazonaws.com/model/m/invoke"
+        );
+    }
+
+    #[test]
+    fn vertex_has_a_host_for_each_region_and_paths_for_each_maker() {
+        let set = |region: Option<&str>, project: Option<&str>| ProviderConfig {
+            region: region.map(str::to_owned),
+            project: project.map(str::to_owned),
+            ..ProviderConfig::default()
+        };
+        let chat = |config: ProviderConfig, model: &str, stream: bool| {
+            let endpoint = of("vertex", config);
+            let provider = endpoint.provider_for(model);
+            endpoint.own_uri(provider, &provider.path_of_chat(stream), model).unwrap().to_string()
+        };
+        let google = "publishers/google/models/gemini-2.5-pro";
+        assert_eq!(
+            chat(set(None, Some("p")), "gemini-2.5-pro", true),
+            format!(
+                "https://us-central1-aiplatform.googleapis.com/v1beta1/projects/p/locations/us-central1/{google}:streamGenerateContent?alt=sse"
+            )
+        );
+        assert_eq!(
+            chat(set(Some("global"), Some("p")), "gemini-2.5-pro", false),
+            format!("https://aiplatform.googleapis.com/v1beta1/projects/p/locations/global/{google}:generateContent")
+        );
+        assert_eq!(
+            chat(set(None, None), "gemini-2.5-pro", false),
+            format!("https://aiplatform.googleapis.com/v1/{google}:generateContent")
+        );
+        assert_eq!(
+            chat(set(Some("us-east5"), Some("p")), "claude-sonnet-4-5@20250929", true),
+            "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers/anthropic/models/claude-sonnet-4-5@20250929:streamRawPredict"
+        );
+        assert_eq!(
+            of("vertex", set(None, None)).proxied_uri("/v1/projects/p/locations/europe-west4/x").unwrap().host(),
+            Some("europe-west4-aiplatform.googleapis.com")
+        );
     }
 }

@@ -52,6 +52,15 @@ impl Api {
     #[must_use]
     pub fn of_path(path: &str) -> Option<&'static Self> {
         let path = path.split(['?', '#']).next().unwrap_or(path).trim_end_matches('/');
+        if path.ends_with(":rawPredict") || path.ends_with(":streamRawPredict") {
+            // What Google serves of others speaks their makers' formats.
+            let anthropics = path.contains("/publishers/anthropic/");
+            return Some(Self::of_dialect(if anthropics {
+                DialectId::AnthropicMessages
+            } else {
+                DialectId::OpenAiChat
+            }));
+        }
         all().find(|api| api.ends.iter().any(|end| path.ends_with(end) || end.strip_prefix("/v1") == Some(path)))
     }
 
@@ -72,6 +81,20 @@ impl Api {
         let (_, usual) = GOOGLE_PATHS.iter().find(|(known, _)| *known == method)?;
         let api = all().find(|api| api.ends.iter().any(|end| end.strip_prefix(':') == Some(method)))?;
         (!model.is_empty()).then_some((api, *usual, model))
+    }
+
+    /// The API whose path names the model, the path of it behind a provider's base, and the model: Google's, Amazon's
+    /// (`/model/<id>/converse`).
+    #[must_use]
+    pub fn with_model_in_path(path: &str) -> Option<(&'static Self, &'static str, &str)> {
+        let amazons = || {
+            let (_, named) = path.split_once("/model/")?;
+            let (model, verb) = named.rsplit_once('/')?;
+            let (_, usual) = AMAZON_PATHS.iter().find(|(known, _)| *known == verb)?;
+            let api = all().find(|api| api.ends.iter().any(|end| end.strip_prefix('/') == Some(verb)))?;
+            (!model.is_empty()).then_some((api, *usual, model))
+        };
+        Self::of_google(path).or_else(amazons)
     }
 
     /// The API of this name, as in records (`openai.chat`).
@@ -161,6 +184,15 @@ const GOOGLE_PATHS: &[(&str, &str)] = &[
     ("countTokens", "/v1beta/models/{model}:countTokens"),
     ("embedContent", "/v1beta/models/{model}:embedContent"),
     ("batchEmbedContents", "/v1beta/models/{model}:batchEmbedContents"),
+];
+
+/// Amazon's operations, and their paths behind a provider's base.
+const AMAZON_PATHS: &[(&str, &str)] = &[
+    ("converse", "/model/{model%}/converse"),
+    ("converse-stream", "/model/{model%}/converse-stream"),
+    ("invoke", "/model/{model%}/invoke"),
+    ("invoke-with-response-stream", "/model/{model%}/invoke-with-response-stream"),
+    ("count-tokens", "/model/{model%}/count-tokens"),
 ];
 
 fn all() -> impl Iterator<Item = &'static Api> {

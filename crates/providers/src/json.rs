@@ -176,6 +176,24 @@ pub fn splice(body: &Bytes, span: Range<usize>, replacement: &[u8]) -> Bytes {
     edited.freeze()
 }
 
+/// The object without its members of this name; as it was, where there are none or it is no object.
+#[must_use]
+pub fn without(body: &Bytes, name: &str) -> Bytes {
+    let Some(found) = fields(body) else { return body.clone() };
+    // From the member before's end to this one's; of the first, to the next one's beginning.
+    let members: Vec<(bool, Range<usize>)> =
+        found.map(|field| (field.is(body, name), field.key.start - 1..field.value.end)).collect();
+    if !members.iter().any(|(named, _)| *named) {
+        return body.clone();
+    }
+    let kept: Vec<&[u8]> = members.iter().filter(|(named, _)| !named).map(|(_, span)| &body[span.clone()]).collect();
+    let mut out = Vec::with_capacity(body.len());
+    out.push(b'{');
+    out.extend_from_slice(&kept.join(&b','));
+    out.push(b'}');
+    out.into()
+}
+
 /// `body` with its member of this name set to a JSON text: replaced where it stands, else added at the end. `None`
 /// where `body` is no whole object.
 #[must_use]

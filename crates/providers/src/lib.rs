@@ -69,7 +69,7 @@ pub use conversation::{Conversation, conversation};
 pub use dialect::{Answering, Dialect, DialectId, Encoded, StreamReader, StreamWriter, dialect, dialect_of_api};
 pub use hide::{HideUsage, ask_for_usage};
 pub use loss::{Action, Note};
-pub use provider::{AuthStyle, MaxTokensField, Part, Provider, Quirks, StreamUsage, ThinkingReplay};
+pub use provider::{AuthStyle, MaxTokensField, Part, Provider, Quirks, StreamUsage, ThinkingReplay, Variant};
 pub use registry::Registry;
 use tachograph_reply::ApiError;
 pub use tap::opaque_tap;

@@ -66,10 +66,21 @@ impl Provider {
         Api::of_path(path)
     }
 
+    /// The model that a path of this provider names, and whether a stream is asked for, where its body does not say so:
+    /// Azure's deployments, what Google serves of others.
+    #[must_use]
+    pub fn model_in(&self, path: &str) -> Option<(String, bool)> {
+        let predicted = || {
+            let (model, verb) = path.split_once("/models/")?.1.rsplit_once(':')?;
+            verb.ends_with("awPredict").then(|| (model.to_owned(), verb == "streamRawPredict"))
+        };
+        (self.auth == AuthStyle::Google).then(predicted)?
+    }
+
     /// The path and query of an API, appended to the base, or nothing where the provider does not have it. `usual` is the
     /// path of most providers that have it. Named parts are not filled in yet.
     #[must_use]
-    pub fn path_of(&self, api: &Api, usual: &str) -> Option<String> {
+    pub fn path_of(&self, api: &Api, usual: &str, stream: bool) -> Option<String> {
         let path = match (self.paths.get(api.name()), api.dialect()) {
             (Some(path), _) => path.clone(),
             // Of Google's APIs each has a path that differs in its last word, and the caller has chosen.
@@ -80,7 +91,7 @@ impl Provider {
             }
             // Bedrock's too, and they have the model's name in the middle.
             (None, _) if usual.contains("{model%}") => (api.family() == self.dialect).then(|| usual.to_owned())?,
-            (None, Some(dialect)) => (dialect == self.dialect).then(|| format!("{}{}", self.prefix, self.chat_path))?,
+            (None, Some(dialect)) => return (dialect == self.dialect).then(|| self.path_of_chat(stream)),
             (None, None) => (api.family() == self.dialect).then(|| format!("{}{usual}", self.prefix))?,
         };
         Some(self.with_query(path))
@@ -141,6 +152,14 @@ pub struct Variant {
     with: Vec<String>,
     without: Vec<String>,
     provider: Arc<Provider>,
+}
+
+impl Variant {
+    /// The provider as it is then.
+    #[must_use]
+    pub fn provider(&self) -> &Arc<Provider> {
+        &self.provider
+    }
 }
 
 /// How a provider's key is sent.

@@ -89,6 +89,13 @@ impl Trip {
         self.journal().attempts.push(Attempt { provider, model, sent_us, ..Attempt::default() });
     }
 
+    /// Tells the record which of the provider's keys the last attempt uses, counted from 0.
+    pub fn attempt_key(&self, key: u32) {
+        if let Some(attempt) = self.journal().attempts.last_mut() {
+            attempt.key = Some(key);
+        }
+    }
+
     /// Tells the record that the provider asked last has answered with this status.
     pub fn attempt_answered(&self, status: u16) {
         let head_us = self.elapsed_us();

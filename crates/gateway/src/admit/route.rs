@@ -66,7 +66,7 @@ pub(super) fn route(head: &Parts, endpoints: &Endpoints) -> Result<Route, ApiErr
         Some((api, usual)) => {
             Ok(Route { way: Way::Gateway(usual, None), api: Some(api), in_path: None, endpoint: None })
         }
-        None if Api::of_google(path).is_some() => Ok(google(path, head.uri.query())),
+        None if Api::with_model_in_path(path).is_some() => Ok(with_model_in_path(path, head.uri.query())),
         None => {
             let message = format!(
                 "Nothing is served at {path}. Call /v1/chat/completions, /v1/messages or /v1/embeddings, or put a provider's name before its \
@@ -77,9 +77,9 @@ pub(super) fn route(head: &Parts, endpoints: &Endpoints) -> Result<Route, ApiErr
     }
 }
 
-/// One of Google's paths. A key in its query is a matter of headers by now, whosever it was.
-fn google(path: &str, query: Option<&str>) -> Route {
-    let found = Api::of_google(path);
+/// One of Google's or Amazon's paths. A key in its query is a matter of headers by now, whosever it was.
+fn with_model_in_path(path: &str, query: Option<&str>) -> Route {
+    let found = Api::with_model_in_path(path);
     let kept: Vec<&str> =
         query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.starts_with("key=")).collect();
     let query = (!kept.is_empty()).then(|| kept.join("&"));
@@ -91,11 +91,12 @@ fn google(path: &str, query: Option<&str>) -> Route {
     }
 }
 
-/// What one of Google's paths says of the call: clients write the model's name into it as it is, or escape its slashes.
+/// What one of Google's or Amazon's paths says of the call: clients write the model's name into it as it is, or escape
+/// its slashes and colons.
 fn in_path(path: &str) -> Option<(String, bool)> {
-    let (_, usual, model) = Api::of_google(path)?;
-    let model = model.replace("%2F", "/").replace("%2f", "/").replace("%3A", ":").replace("%3a", ":");
-    Some((model, usual.ends_with(":streamGenerateContent")))
+    let (_, usual, model) = Api::with_model_in_path(path)?;
+    let model = percent_encoding::percent_decode_str(model).decode_utf8_lossy().into_owned();
+    Some((model, usual.contains("stream")))
 }
 
 fn proxy(endpoint: &Arc<Endpoint>, path_and_query: &str) -> Route {
@@ -103,7 +104,7 @@ fn proxy(endpoint: &Arc<Endpoint>, path_and_query: &str) -> Route {
     Route {
         way: Way::Proxy(path_and_query.to_owned()),
         api: endpoint.provider.api_of(path),
-        in_path: in_path(path),
+        in_path: in_path(path).or_else(|| endpoint.provider.model_in(path)),
         endpoint: Some(endpoint.clone()),
     }
 }

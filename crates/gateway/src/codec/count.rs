@@ -21,7 +21,7 @@ pub(super) fn answer(call: &Call, candidate: &Candidate) -> Result<Option<Respon
     let Way::Gateway(usual, _) = &call.way else { return Ok(None) };
     let Some(api) = call.api.filter(|api| api.only_counts()) else { return Ok(None) };
     let provider = &candidate.endpoint.provider;
-    if provider.path_of(api, usual).is_some() {
+    if provider.path_of(api, usual, call.stream).is_some() {
         return Ok(None);
     }
     let mut body: serde_json::Map<_, _> = serde_json::from_slice(&call.body).unwrap_or_default();

@@ -1,15 +1,16 @@
 //! Which headers go on.
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, TE, TRANSFER_ENCODING, UPGRADE,
-    USER_AGENT,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, TE, TRANSFER_ENCODING,
+    UPGRADE, USER_AGENT,
 };
 use http::{HeaderName, HeaderValue};
 
-use tachograph_providers::DialectId;
+use tachograph_providers::{DialectId, Provider};
 
 use crate::admit::PROVIDER_KEY_HEADERS;
 use crate::call::{Call, Way};
+use crate::credential::{self, Kind, SIGNATURE_HEADERS, Seal, is_signature};
 use crate::endpoint::Endpoint;
 
 /// Headers that concern one connection, not the message (RFC 9110 §7.6.1).
@@ -32,29 +33,70 @@ const ACROSS_DIALECTS: [HeaderName; 5] = [
     HeaderName::from_static("idempotency-key"),
 ];
 
+/// Headers, and what authorises the request.
+pub(super) struct Outgoing {
+    pub(super) headers: HeaderMap,
+    /// What is to be done when the request is whole.
+    pub(super) seal: Option<Seal>,
+    /// Whether there is a key in it, or will be.
+    pub(super) has_key: bool,
+}
+
 /// Headers for a request in the caller's own dialect: all of them, but for those of the connection.
-pub(super) fn onward(call: &Call, endpoint: &Endpoint) -> HeaderMap {
+pub(super) fn onward(call: &Call, endpoint: &Endpoint, provider: &Provider, region: Option<&str>) -> Outgoing {
     let mut headers = call.headers.clone();
     drop_hop_by_hop(&mut headers);
     headers.remove(HOST);
     headers.remove(CONTENT_LENGTH);
+    drop_signature(&mut headers);
+    let callers = credential::take_aws(&mut headers);
     if let Some(key) = key_in_query(call, endpoint) {
-        headers.insert(endpoint.key_header(), key);
+        headers.insert(HeaderName::from_static("x-goog-api-key"), key);
     }
-    authorize(&mut headers, call, endpoint);
-    finish(headers, endpoint)
+    if let (Some(keys), Some((region, service))) = (callers, endpoint.signing(region)) {
+        PROVIDER_KEY_HEADERS.iter().for_each(|name| drop(headers.remove(name)));
+        let seal = Some(Seal::Aws { keys, region, service });
+        return Outgoing { headers: finish(headers, provider), seal, has_key: true };
+    }
+    let seal = authorize(&mut headers, call, endpoint, region);
+    let has_key = seal.is_some() || PROVIDER_KEY_HEADERS.iter().any(|name| headers.contains_key(name));
+    Outgoing { headers: finish(headers, provider), seal, has_key }
 }
 
 /// Headers for a request that was translated: the caller's own say little to a provider of another dialect, and its key
 /// must not be shown to it.
-pub(super) fn translated(call: &Call, endpoint: &Endpoint) -> HeaderMap {
+pub(super) fn translated(call: &Call, endpoint: &Endpoint, provider: &Provider) -> Outgoing {
     let kept = ACROSS_DIALECTS.into_iter().filter_map(|name| Some((name.clone(), call.headers.get(name)?.clone())));
     let mut headers: HeaderMap = kept.collect();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(key) = endpoint.key() {
-        headers.insert(endpoint.key_header(), key.clone());
+    let seal = put_ours(&mut headers, call, endpoint, None);
+    let has_key = seal.is_some() || PROVIDER_KEY_HEADERS.iter().any(|name| headers.contains_key(name));
+    Outgoing { headers: finish(headers, provider), seal, has_key }
+}
+
+/// Puts our credential whose turn it is in its place, or says what is to be done later; the record is told which.
+fn put_ours(headers: &mut HeaderMap, call: &Call, endpoint: &Endpoint, region: Option<&str>) -> Option<Seal> {
+    let credential = endpoint.credential()?;
+    call.trip.attempt_key(credential.index);
+    match &credential.kind {
+        Kind::Header(name, value) => {
+            headers.insert(name.clone(), value.clone());
+            None
+        }
+        Kind::Aws(keys) => {
+            let (region, service) = endpoint.signing(region)?;
+            Some(Seal::Aws { keys: keys.clone(), region, service })
+        }
+        Kind::Google(_) => Some(Seal::Google(credential.clone())),
     }
-    finish(headers, endpoint)
+}
+
+/// Takes off a signature that the client made for this gateway: it is good for nothing at another address.
+fn drop_signature(headers: &mut HeaderMap) {
+    if headers.get(AUTHORIZATION).is_some_and(is_signature) {
+        headers.remove(AUTHORIZATION);
+        SIGNATURE_HEADERS.iter().for_each(|name| drop(headers.remove(*name)));
+    }
 }
 
 /// The headers of a provider's answer that go on to the client. The connection's own are gone by then, and the length too
@@ -78,10 +120,10 @@ fn key_in_query(call: &Call, endpoint: &Endpoint) -> Option<HeaderValue> {
     Some(key)
 }
 
-fn finish(mut headers: HeaderMap, endpoint: &Endpoint) -> HeaderMap {
+fn finish(mut headers: HeaderMap, provider: &Provider) -> HeaderMap {
     // What is compressed cannot be metered as it passes.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    for (name, value) in &endpoint.provider.headers {
+    for (name, value) in &provider.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
             && !headers.contains_key(&name)
         {
@@ -94,21 +136,19 @@ fn finish(mut headers: HeaderMap, endpoint: &Endpoint) -> HeaderMap {
 /// Puts our key for the provider in its place, unless the caller's own stands there. On a provider proxy the caller's key
 /// is meant for that provider; on the AI gateway only where the provider is the one whose dialect the caller speaks, for
 /// a key of one provider must not be shown to another.
-fn authorize(headers: &mut HeaderMap, call: &Call, endpoint: &Endpoint) {
+fn authorize(headers: &mut HeaderMap, call: &Call, endpoint: &Endpoint, region: Option<&str>) -> Option<Seal> {
     let place = endpoint.key_header();
     let callers_own = match call.way {
         Way::Proxy(_) => PROVIDER_KEY_HEADERS.iter().any(|name| headers.contains_key(name)),
         Way::Gateway(..) => headers.contains_key(&place) && endpoint.is_home_of(call.api),
     };
     if callers_own {
-        return;
+        return None;
     }
     for name in PROVIDER_KEY_HEADERS {
         headers.remove(name);
     }
-    if let Some(key) = endpoint.key() {
-        headers.insert(place, key.clone());
-    }
+    put_ours(headers, call, endpoint, region)
 }
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Uri};
+use http::{Request, Uri};
 use http_body_util::Full;
 use tachograph_providers::embed::Target;
 use tachograph_providers::{Api, DialectId, HideUsage, Note, Provider, StreamUsage, ask_for_usage, dialect, json};
 use tachograph_reply::{ApiError, ErrorKind};
 
+use super::headers::Outgoing;
 use super::{embed, headers};
 use crate::call::{Call, Candidate, Way};
 use crate::endpoint::Endpoint;
+use crate::place::region_in;
 use crate::upstream::UpstreamRequest;
 
 /// The most tokens an answer is asked for where the caller names no limit and the provider demands one.
@@ -30,16 +32,23 @@ pub(super) enum Plan {
 /// Writes the request for this candidate, and says how its answer is to be read.
 pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamRequest, Plan), ApiError> {
     let endpoint = &candidate.endpoint;
-    let provider = &endpoint.provider;
-    let (uri, across) = match &call.way {
-        Way::Proxy(path_and_query) => (endpoint.proxied_uri(&keyless(path_and_query, provider))?, None),
+    let model = candidate.model.as_deref().or(call.model.as_deref()).unwrap_or_default();
+    // What the model is called there is the provider's matter; on the record it keeps its name.
+    let model = endpoint.deployment_of(model);
+    let (uri, provider, region, across) = match &call.way {
+        Way::Proxy(path_and_query) => {
+            let provider = &endpoint.provider;
+            let (region, _) = region_in(provider, path_and_query);
+            (endpoint.proxied_uri(&keyless(path_and_query, provider))?, provider, region, None)
+        }
         Way::Gateway(usual, query) => {
+            let provider = endpoint.provider_for(model);
             let api = call.api.unwrap_or(Api::of_dialect(provider.dialect));
-            let model = candidate.model.as_deref().or(call.model.as_deref()).unwrap_or_default();
-            match (provider.path_of(api, usual), api.dialect()) {
+            match (provider.path_of(api, usual, call.stream), api.dialect()) {
                 (Some(path), _) => {
-                    let query = query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
-                    (endpoint.own_uri(&format!("{}{query}", path.replace("{model}", model)))?, None)
+                    let joint = if path.contains('?') { '&' } else { '?' };
+                    let query = query.as_ref().map(|query| format!("{joint}{query}")).unwrap_or_default();
+                    (endpoint.own_uri(provider, &format!("{path}{query}"), model)?, provider, None, None)
                 }
                 (None, Some(dialect)) => {
                     if dialect == DialectId::GeminiGenerateContent && call.stream && !asks_for_events(query.as_deref())
@@ -47,7 +56,8 @@ pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamReque
                         let message = "Streams of other providers come as events only; add alt=sse to the query.";
                         return Err(ApiError::invalid("unsupported_stream", message).with_param("alt"));
                     }
-                    (endpoint.own_uri(&chat_path(provider, model, call.stream))?, Some(dialect))
+                    let uri = endpoint.own_uri(provider, &provider.path_of_chat(call.stream), model)?;
+                    (uri, provider, None, Some(dialect))
                 }
                 (None, None) => match tachograph_providers::embed::target(api, provider) {
                     Some(target) => return embeddings(call, candidate, api, target),
@@ -56,32 +66,36 @@ pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamReque
             }
         }
     };
-    let (body, headers, plan) = match across {
+    let (body, outgoing, plan) = match across {
         Some(from) => {
-            let (body, plan) = translate(call, candidate, from)?;
-            (body, headers::translated(call, endpoint), plan)
+            let (body, plan) = translate(call, provider, model, from)?;
+            (body, headers::translated(call, endpoint, provider), plan)
         }
         None => {
-            let (body, hide) = ask(call, candidate, with_model(call, candidate));
-            (body, headers::onward(call, endpoint), Plan::Same { hide })
+            let (body, hide) = ask(call, provider, with_model(call, candidate, provider, model));
+            (body, headers::onward(call, endpoint, provider, region), Plan::Same { hide })
         }
     };
-    Ok((upstream(call, endpoint, uri, headers, body)?, plan))
+    Ok((upstream(call, endpoint, uri, outgoing, body)?, plan))
 }
 
 fn upstream(
     call: &Call,
     endpoint: &Arc<Endpoint>,
     uri: Uri,
-    headers: HeaderMap,
+    outgoing: Outgoing,
     body: Bytes,
 ) -> Result<UpstreamRequest, ApiError> {
-    endpoint.require_key(&headers, &uri)?;
-    let mut request = Request::new(Full::new(body));
+    if !outgoing.has_key
+        && let Some(refusal) = endpoint.missing_key()
+    {
+        return Err(refusal);
+    }
+    let mut request = Request::new(Full::new(body.clone()));
     *request.method_mut() = call.method.clone();
     *request.uri_mut() = uri;
-    *request.headers_mut() = headers;
-    Ok(UpstreamRequest { endpoint: endpoint.clone(), id: call.trip.id(), request })
+    *request.headers_mut() = outgoing.headers;
+    Ok(UpstreamRequest { endpoint: endpoint.clone(), id: call.trip.id(), request, body, seal: outgoing.seal })
 }
 
 fn embeddings(
@@ -91,21 +105,13 @@ fn embeddings(
     target: Target,
 ) -> Result<(UpstreamRequest, Plan), ApiError> {
     let endpoint = &candidate.endpoint;
+    let provider = &endpoint.provider;
     let model = candidate.model.as_deref().or(call.model.as_deref()).unwrap_or_default();
-    let path = endpoint.provider.paths.get(target.api.name()).map_or(target.path, String::as_str);
-    let uri = endpoint.own_uri(&path.replace("{model}", model))?;
+    let path = provider.paths.get(target.api.name()).map_or(target.path, String::as_str);
+    let uri = endpoint.own_uri(provider, path, endpoint.deployment_of(model))?;
     let (body, crossing) = embed::write(call, candidate, api, target)?;
-    let headers = headers::translated(call, endpoint);
-    Ok((upstream(call, endpoint, uri, headers, body)?, Plan::Embeddings(Box::new(crossing))))
-}
-
-/// The provider's chat path for a model. Google's says there whether to stream.
-fn chat_path(provider: &Provider, model: &str, stream: bool) -> String {
-    let path = provider.chat_path.replace("{model}", model);
-    match path.strip_suffix(":generateContent") {
-        Some(path) if stream => format!("{path}:streamGenerateContent?alt=sse"),
-        _ => path,
-    }
+    let outgoing = headers::translated(call, endpoint, provider);
+    Ok((upstream(call, endpoint, uri, outgoing, body)?, Plan::Embeddings(Box::new(crossing))))
 }
 
 fn asks_for_events(query: Option<&str>) -> bool {
@@ -130,21 +136,41 @@ fn no_such_api(api: &Api, endpoint: &Endpoint) -> ApiError {
 }
 
 /// The body with the candidate's own name for the model.
-fn with_model(call: &Call, candidate: &Candidate) -> Bytes {
-    let (Some(model), Some(span)) = (&candidate.model, &call.model_span) else { return call.body.clone() };
+fn with_model(call: &Call, candidate: &Candidate, provider: &Provider, model: &str) -> Bytes {
+    let is_proxied = matches!(call.way, Way::Proxy(_));
+    let is_chat = call.api.is_some_and(|api| api.dialect() == Some(provider.dialect));
+    if !is_proxied && is_chat && (provider.names_model_in_path() || !provider.body.is_empty()) {
+        return in_its_own_words(call, provider);
+    }
+    let (Some(_), Some(span)) = (&candidate.model, &call.model_span) else { return call.body.clone() };
     let is_json = call.body.get(span.start) == Some(&b'"');
-    let name = if is_json { serde_json::Value::from(model.as_str()).to_string() } else { model.clone() };
+    let name = if is_json { serde_json::Value::from(model).to_string() } else { model.to_owned() };
     if &call.body[span.clone()] == name.as_bytes() {
         return call.body.clone();
     }
     json::splice(&call.body, span.clone(), name.as_bytes())
 }
 
+/// A body of the caller's own dialect for a provider that wants the model in the path, and something of its own in the
+/// body: Anthropic's messages at Google's. All else stays as it is.
+fn in_its_own_words(call: &Call, provider: &Provider) -> Bytes {
+    let mut body = match provider.names_model_in_path() {
+        true => json::without(&call.body, "model"),
+        false => call.body.clone(),
+    };
+    for (name, value) in &provider.body {
+        if json::last(&body, name).is_none() {
+            body = json::set(&body, name, value.to_string().as_bytes()).unwrap_or(body);
+        }
+    }
+    body
+}
+
 /// Asks for usage at the end of a stream, where the provider tells it only to those who ask. What the caller did not ask
 /// for is hidden from it again.
-fn ask(call: &Call, candidate: &Candidate, body: Bytes) -> (Bytes, Option<HideUsage>) {
+fn ask(call: &Call, provider: &Provider, body: Bytes) -> (Bytes, Option<HideUsage>) {
     let asks = call.stream && call.api.is_some_and(Api::asks_for_usage);
-    if !asks || candidate.endpoint.provider.quirks.stream_usage != StreamUsage::Inject {
+    if !asks || provider.quirks.stream_usage != StreamUsage::Inject {
         return (body, None);
     }
     match ask_for_usage(&body) {
@@ -153,11 +179,10 @@ fn ask(call: &Call, candidate: &Candidate, body: Bytes) -> (Bytes, Option<HideUs
     }
 }
 
-fn translate(call: &Call, candidate: &Candidate, to_caller: DialectId) -> Result<(Bytes, Plan), ApiError> {
-    let provider = &candidate.endpoint.provider;
+fn translate(call: &Call, provider: &Provider, model: &str, to_caller: DialectId) -> Result<(Bytes, Plan), ApiError> {
     let mut request = dialect(to_caller).decode_request(&call.body)?;
     let asked_for = request.model.take().or_else(|| call.model.clone()).unwrap_or_default();
-    if to_caller == DialectId::GeminiGenerateContent {
+    if matches!(to_caller, DialectId::GeminiGenerateContent | DialectId::BedrockConverse) {
         request.stream = call.stream.then_some(true);
     }
     // OpenAI's clients are told usage only if they ask, Anthropic's always.
@@ -165,14 +190,21 @@ fn translate(call: &Call, candidate: &Candidate, to_caller: DialectId) -> Result
     if call.stream && provider.quirks.stream_usage == StreamUsage::Inject {
         request.include_usage = Some(true);
     }
-    let model = candidate.model.as_deref().unwrap_or(&asked_for);
     let encoded = dialect(provider.dialect).encode_request(&request, model, provider, DEFAULT_MAX_OUTPUT)?;
-    if encoded.body.is_empty() {
+    let mut body = encoded.body;
+    if body.is_empty() {
         return Err(ApiError::new(ErrorKind::Internal, "empty_request", "The request could not be translated."));
+    }
+    // A model that stands in the path does not stand in the body.
+    if provider.names_model_in_path() {
+        body = json::without(&body, "model");
+    }
+    for (name, value) in &provider.body {
+        body = json::set(&body, name, value.to_string().as_bytes()).unwrap_or(body);
     }
     let plan =
         Plan::Across { from: provider.dialect, to: to_caller, include_usage, model: asked_for, notes: encoded.notes };
-    Ok((encoded.body, plan))
+    Ok((body, plan))
 }
 
 #[cfg(test)]
@@ -182,12 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn googles_path_says_the_model_and_whether_to_stream() {
-        let gemini = Registry::builtin().get("gemini").unwrap();
-        assert_eq!(chat_path(gemini, "gemini-2.5-pro", false), "/v1beta/models/gemini-2.5-pro:generateContent");
-        assert_eq!(chat_path(gemini, "m", true), "/v1beta/models/m:streamGenerateContent?alt=sse");
-        let openai = Registry::builtin().get("openai").unwrap();
-        assert_eq!(chat_path(openai, "m", true), "/chat/completions");
+    fn only_events_are_streams_of_others() {
         assert!(asks_for_events(Some("a=b&alt=sse")) && !asks_for_events(Some("alt=json")) && !asks_for_events(None));
     }
 

@@ -22,6 +22,8 @@ use crate::upstream::UpstreamBody;
 const LARGEST_TRANSLATED: usize = 64 << 20;
 /// The media type of streams that are lines of JSON.
 const LINES: &str = "application/x-ndjson";
+/// The media type of streams of Amazon's binary frames.
+const FRAMES: &str = "application/vnd.amazon.eventstream";
 /// Notes on what the provider could not be asked for, as `feature=dropped` items.
 const NOTES_HEADER: HeaderName = HeaderName::from_static("tachograph-translation");
 
@@ -48,8 +50,9 @@ pub(super) async fn read(
             let events = is_event_stream(&head.headers);
             let tap = SharedTap::new(tap_for(call.api, events, &head));
             let hide = hide.filter(|_| events);
-            // A stream of lines can end with an error only in the one dialect that has such lines.
-            let told = events || call.shape == ErrorShape::Ollama && is_stream(&head.headers);
+            // A stream of lines or frames can end with an error only in the one dialect that has such lines.
+            let of_one = matches!(call.shape, ErrorShape::Ollama | ErrorShape::Bedrock);
+            let told = events || of_one && is_stream(&head.headers);
             let relay = Relay::new(body, tap.clone(), hide, told.then_some(call.shape));
             head.extensions.insert(served.with_shared_tap(tap));
             Ok(Response::from_parts(head, AnswerBody::Relay { body: relay }))
@@ -111,7 +114,8 @@ async fn whole(
 
 /// Some servers send events under `application/json`.
 fn looks_like_events(native: &[u8]) -> bool {
-    ["data:", "event:", ":"].iter().any(|start| native.trim_ascii_start().starts_with(start.as_bytes()))
+    native.first() == Some(&0)
+        || ["data:", "event:", ":"].iter().any(|start| native.trim_ascii_start().starts_with(start.as_bytes()))
 }
 
 async fn collect(body: UpstreamBody) -> Result<Bytes, ApiError> {
@@ -132,13 +136,13 @@ async fn collect(body: UpstreamBody) -> Result<Bytes, ApiError> {
 /// The provider's error in the caller's dialect: its status, its headers, its own words beside ours.
 async fn provider_error(head: Parts, body: UpstreamBody, from: DialectId, candidate: &Candidate) -> ApiError {
     let native = collect(body).await.unwrap_or_default();
-    let error = dialect(from).decode_error(head.status, &native);
+    let error = tachograph_providers::decode_error(from, head.status, &head.headers, &native);
     error.from_provider(&**candidate.endpoint.name(), native).with_headers(head.headers)
 }
 
 fn tap_for(api: Option<&'static Api>, events: bool, head: &Parts) -> Box<dyn Tap> {
     match api {
-        Some(api) => api.tap(events, head.status.as_u16()),
+        Some(api) => api.tap_with(events, head.status.as_u16(), &head.headers),
         None => opaque_tap(),
     }
 }
@@ -150,7 +154,7 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
 /// Whether the answer comes piece by piece, as events or as lines of JSON.
 fn is_stream(headers: &HeaderMap) -> bool {
     let lines = |value: &HeaderValue| {
-        [LINES, "application/stream+json"].iter().any(|kind| value.as_bytes().starts_with(kind.as_bytes()))
+        [LINES, FRAMES, "application/stream+json"].iter().any(|kind| value.as_bytes().starts_with(kind.as_bytes()))
     };
     is_event_stream(headers) || headers.get(CONTENT_TYPE).is_some_and(lines)
 }

@@ -6,6 +6,7 @@
 
 mod fault;
 mod load;
+mod provider;
 mod secret;
 mod units;
 
@@ -16,11 +17,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tachograph_pricing::{Contract, ContractHolder, PriceSources};
-use tachograph_providers::DialectId;
 use tachograph_redact::{BadRule, Policy, Privacy, Redactor, Rule};
 
 pub use fault::{Fault, Faults};
 pub use load::{Environment, Sources, load};
+pub use provider::{KeyConfig, ProviderConfig};
 pub use secret::Secret;
 pub use units::{ByteSize, Span};
 
@@ -87,23 +88,6 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self { url: Secret::from("sqlite:") }
     }
-}
-
-/// One provider: what is absent stands as in the built-in row of that name.
-#[derive(Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ProviderConfig {
-    /// The wire format of its chat; needed for a provider that is not built in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dialect: Option<DialectId>,
-    /// Stands in for the documented base URL.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub base_url: Option<String>,
-    /// Keys to call it with; absent, those of its usual environment variable.
-    pub api_keys: Vec<Secret>,
-    /// Model names it serves under their bare name; `*` stands for any characters.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub models: Vec<String>,
 }
 
 /// Connections to providers.

@@ -22,11 +22,14 @@ use tachograph_reply::{ApiError, ErrorKind};
 use tower::Service;
 
 use crate::config::UpstreamConfig;
+use crate::credential::Seal;
 use crate::demo;
-use crate::endpoint::{Endpoint, Place};
+use crate::endpoint::Endpoint;
+use crate::place::Place;
 
 pub(crate) use body::{UpstreamBody, UpstreamBroken};
-use pool::{Pool, SendError};
+pub(crate) use pool::Pool;
+use pool::SendError;
 
 /// A request ready to be sent.
 pub struct UpstreamRequest {
@@ -36,6 +39,10 @@ pub struct UpstreamRequest {
     pub id: RecordId,
     /// The request, with its absolute URL.
     pub request: Request<Full<Bytes>>,
+    /// Its body again, to be signed.
+    pub body: Bytes,
+    /// What is to be done to it before it is sent.
+    pub(crate) seal: Option<Seal>,
 }
 
 /// Sends requests to providers.
@@ -59,10 +66,13 @@ impl Upstream {
         })
     }
 
-    async fn send(self, sent: UpstreamRequest) -> Result<Response<UpstreamBody>, ApiError> {
+    async fn send(self, mut sent: UpstreamRequest) -> Result<Response<UpstreamBody>, ApiError> {
         let name = sent.endpoint.name().clone();
         if sent.endpoint.place == Place::Demo {
             return demo::answer(sent.id, sent.request).await.map(|response| response.map(UpstreamBody::demo));
+        }
+        if let Some(seal) = &sent.seal {
+            seal.put(&name, &self.pool, &sent.body, &mut sent.request).await?;
         }
         let answered = tokio::time::timeout(self.head_timeout, self.pool.send(sent.request)).await;
         match answered {

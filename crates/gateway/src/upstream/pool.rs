@@ -42,7 +42,7 @@ type Lanes = HashMap<Origin, Arc<Lane>>;
 
 /// Why there was no answer.
 #[derive(Debug)]
-pub(super) enum SendError {
+pub(crate) enum SendError {
     /// No connection came up.
     Connect(Box<dyn Error + Send + Sync>),
     /// The connection broke before the answer's head.
@@ -72,7 +72,7 @@ impl Error for SendError {
 }
 
 /// Sends requests over connections that it keeps: HTTP/1.1, or HTTP/2 where TLS negotiates it.
-pub(super) struct Pool {
+pub(crate) struct Pool {
     connector: Connector,
     lanes: ArcSwap<Lanes>,
     made: Instant,
@@ -90,7 +90,7 @@ impl Pool {
     }
 
     /// Sends a request with an absolute URL. What the answer's body is read from comes with it.
-    pub(super) async fn send(&self, mut request: Request<Sent>) -> Result<(Response<Incoming>, Link), SendError> {
+    pub(crate) async fn send(&self, mut request: Request<Sent>) -> Result<(Response<Incoming>, Link), SendError> {
         let target = request.uri().clone();
         let lane = self.lane(&target)?;
         // A request that a kept connection did not take comes back whole and goes to the next.

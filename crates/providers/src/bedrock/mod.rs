@@ -76,6 +76,10 @@ impl Dialect for BedrockConverse {
         Box::<writer::Writer>::default()
     }
 
+    fn stream_type(&self) -> &'static str {
+        "application/vnd.amazon.eventstream"
+    }
+
     fn tap(&self, stream: bool, status: u16) -> Box<dyn Tap> {
         Box::new(DialectTap::<watch::ConverseWatch>::new(stream, status))
     }
