@@ -53,7 +53,8 @@ fn conversations_show_what_was_asked_and_said() {
         let whole = shown(&recording.response);
         assert!(whole.request.is_some(), "{}", recording.name);
         if let Some(text) = recording.expected["text"].as_str().filter(|text| !text.is_empty()) {
-            assert_eq!(whole.response.as_ref().unwrap().choices[0].text(), text, "{}", recording.name);
+            let shown = whole.response.as_ref().map(|response| response.choices[0].text());
+            assert_eq!(shown.as_deref(), Some(text), "{}", recording.name);
         }
         if recording.api.name() == "openai.images" && recording.status < 400 {
             let content = &whole.response.as_ref().unwrap().choices[0].content;

@@ -151,6 +151,7 @@ pub(crate) static PLAIN_APIS: &[Api] = &[
         &["/v1/chat"],
         Plain {
             own_tap: Some(crate::cohere::v1::tap),
+            content: &["text"],
             asked: &["chat_history", "message"],
             said: &["text"],
             ..NOTHING
