@@ -11,8 +11,10 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use tachograph_gateway::{EdgeBody, Endpoints, Gateway};
-use tachograph_logger::LogRoutes;
+use tachograph_logger::{Gauges, LogRoutes};
 use tower::Service;
+
+use crate::keeping;
 
 /// The console's paths: these and all below them.
 const CONSOLE: [&str; 5] = ["/api", "/assets", "/login", "/logout", "/requests"];
@@ -25,6 +27,8 @@ pub(crate) struct Front {
     pub(crate) endpoints: Arc<Endpoints>,
     /// Where calls are told of that passed no gateway.
     pub(crate) logs: LogRoutes,
+    /// What becomes of records.
+    pub(crate) gauges: Arc<Gauges>,
 }
 
 impl Front {
@@ -48,8 +52,13 @@ impl Service<Request<Incoming>> for Front {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        if matches!(request.uri().path(), "/healthz" | "/readyz") {
-            return Box::pin(async { Ok(alive()) });
+        match request.uri().path() {
+            "/healthz" => return Box::pin(async { Ok(alive()) }),
+            "/readyz" => {
+                let ready = keeping::readiness(&self.gauges).map(Either::Right);
+                return Box::pin(async { Ok(ready) });
+            }
+            _ => {}
         }
         let is_told = LogRoutes::takes(request.uri().path());
         if is_told && self.endpoints.by_host(request.headers(), request.uri()).is_none() {

@@ -1,6 +1,7 @@
 //! The `gateway` program: arguments, logs, signals, exit codes. What it does is in the crates it composes.
 
 mod front;
+mod keeping;
 mod privacy;
 mod quote;
 mod run;

@@ -15,7 +15,7 @@ use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
     Door, Endpoints, Gateway, KeyRing, PriceWatch, Priced, Upstream, serve as serve_connections, stack,
 };
-use tachograph_logger::{Gauges, Intake, Limits, LogRoutes, Logger, RouteOptions};
+use tachograph_logger::{Gauges, Intake, LogRoutes, RouteOptions};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
 use tachograph_store::Store;
@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::front::Front;
-use crate::{privacy, quote};
+use crate::{keeping, privacy, quote};
 
 /// Where records go once they are priced.
 type Sink = Edited<Intake>;
@@ -42,7 +42,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let first_key = commands::first_key(&config, &*store).await?;
     let keys = Arc::new(KeyRing::default());
     keys.reload(&*store).await?;
-    let mut logger = Logger::start(store.clone(), Limits::default());
+    let mut logger = keeping::start(&config, store.clone())?;
     let prices = prices(&config)?;
     let endpoints = endpoints(&config);
     let watch = PriceWatch::new(prices.clone(), config_file);
@@ -54,8 +54,8 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
     let price_health = PriceHealth { prices, faults: watch.faults() };
     let gauges = logger.intake().gauges().clone();
-    let console =
-        console(store.clone(), keys.clone(), login.clone(), gauges, price_health, closing.clone()).merge(quotes);
+    let console = console(store.clone(), keys.clone(), login.clone(), gauges.clone(), price_health, closing.clone())
+        .merge(quotes);
 
     let mut background = JoinSet::new();
     background.spawn(reload_keys(keys, store.clone()));
@@ -74,7 +74,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     }
     welcome(first_key.as_ref(), &endpoints, address, console_at, &login)?;
 
-    let front = Front { gateway, console: apart.is_none().then_some(console), endpoints, logs };
+    let front = Front { gateway, console: apart.is_none().then_some(console), endpoints, logs, gauges };
     let stop = async {
         stop_signal().await;
         closing.close();
@@ -83,7 +83,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     background.shutdown().await;
     let left = logger.finish(FLUSH).await;
     if left > 0 {
-        tracing::error!(records = left, "these records could not be stored before the process ended");
+        tracing::warn!(records = left, "these records stay in the spool and are stored after the next start");
     }
     store.close().await?;
     Ok(())
@@ -96,7 +96,7 @@ pub(crate) async fn demo(config: Config, calls: usize, seed: u64) -> Result<(), 
     store.insert_key(&row).await?;
     let keys = Arc::new(KeyRing::default());
     keys.reload(&*store).await?;
-    let mut logger = Logger::start(store.clone(), Limits::default());
+    let mut logger = keeping::start(&config, store.clone())?;
     let gateway = gateway(
         &config,
         keys,
@@ -230,15 +230,11 @@ fn console(
     closing: Closing,
 ) -> axum::Router {
     let health = Arc::new(move || {
-        serde_json::json!({
-            "queue_depth": gauges.queued(),
-            "stored": gauges.stored(),
-            "dropped": gauges.dropped(),
-            "store_failures_in_a_row": gauges.failures_in_a_row(),
-            "price_version": of_prices.prices.current().version(),
-            // More than 0: price files or the configuration have faults, and older prices are in force.
-            "price_faults": of_prices.faults.load(Ordering::Relaxed),
-        })
+        let mut facts = serde_json::to_value(gauges.health()).unwrap_or_default();
+        facts["price_version"] = of_prices.prices.current().version().into();
+        // More than 0: price files or the configuration have faults, and older prices are in force.
+        facts["price_faults"] = of_prices.faults.load(Ordering::Relaxed).into();
+        facts
     });
     let options =
         ConsoleOptions { store, keys: Arc::new(Keys(keys)), login, health, price_of: None, limits: None, closing };

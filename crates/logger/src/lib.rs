@@ -1,31 +1,49 @@
 //! From record to row.
 //!
-//! A request's own path hands its record to an [`Intake`], which never makes it wait, and a writer behind it appends
-//! batches to a store. If the store is gone the writer tries again for as long as it takes, and requests do not notice.
+//! A request's own path hands its record to an [`Intake`], which appends it to a spool on local disk: from then on it
+//! survives the death of the process, and the end of the call's answer may be handed over. Behind that a pump reads the
+//! spool, makes rows of records, and delivers batches to a [`Destination`]: a store in this process ([`ToStore`]) or a
+//! logger elsewhere. If that is gone the pump tries again for as long as it takes, the spool grows, and
+//! requests do not notice.
 //!
 //! ```no_run
-//! # async fn example(store: std::sync::Arc<dyn tachograph_store::Store>) {
+//! # async fn example(store: std::sync::Arc<dyn tachograph_store::Store>) -> Result<(), tachograph_spool::SpoolError> {
+//! use std::sync::Arc;
 //! use std::time::Duration;
-//! use tachograph_logger::{Limits, Logger};
+//! use tachograph_logger::{Logger, ToStore};
+//! use tachograph_spool::Options;
 //!
-//! let mut logger = Logger::start(store, Limits::default());
+//! let mut logger = Logger::start(Options::new("./tachograph-data/spool"), Arc::new(ToStore::new(store)))?;
 //! let sink = logger.intake(); // give this to a MeterLayer
 //! // … serve …
-//! let left = logger.finish(Duration::from_secs(10)).await;
-//! # let _ = (sink, left);
-//! # }
+//! let left_on_disk = logger.finish(Duration::from_secs(10)).await;
+//! # let _ = (sink, left_on_disk);
+//! # Ok(()) }
 //! ```
 //!
-//! The queue is in memory and bounded in records and in bytes. When it is full the newest record is dropped, counted and
-//! said in the log ([`WhenFull::DropNewest`]): a request never waits for its own record. [`Intake`] is a
-//! [`RecordSink`](tachograph_telemetry::RecordSink); a queue on disk that survives a crash takes its place there.
+//! - *A call under way* for longer than a moment is in the spool too, so that after a crash it is found as `interrupted`.
+//! - *Complete* is what can be proven: every entry has a number, and the store is told up to which number of which gateway
+//!   there is no gap.
+//! - *Refused* records, which the store will never take, are put aside in the spool's `quarantine/` and counted.
+//!
+//! # Another transport
+//!
+//! Implement [`Destination`]: deliver a batch for good or say why not. Retries, order, halving of refused batches and the
+//! cursor are the pump's.
 
 mod async_log;
+mod destination;
+mod entry;
+mod gauges;
 mod intake;
+mod logger;
+mod opens;
 mod otlp;
+mod pump;
 mod routes;
-mod writer;
 
-pub use intake::{Gauges, Intake, Limits, WhenFull};
+pub use destination::{Delivery, Destination, Progress, ToStore, Undelivered};
+pub use gauges::{Gauges, LogHealth};
+pub use intake::Intake;
+pub use logger::Logger;
 pub use routes::{Callers, LogRoutes, RouteOptions};
-pub use writer::Logger;

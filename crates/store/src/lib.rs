@@ -85,6 +85,7 @@
 //! | `request_marks` | a score, tag, note or property put on a request later | `(org_id, id, kind, name)` |
 //! | `session_marks` | the same on a session | `(org_id, session_id, kind, name)` |
 //! | `documents` | a small JSON document: a saved query, a webhook | `(org_id, kind, id)` |
+//! | `gateways` | how far one gateway's record is complete | `gateway_id` |
 //! | `organisations` | a tenant; the first is [`OrgId::HOME`] | `id` |
 //!
 //! What lists and filters need is a column; what only the page of one call shows is JSON text (`usage`, `cost`, `attempts`,
@@ -115,6 +116,7 @@ mod marks;
 mod migrate;
 mod packing;
 mod postgres;
+mod progress;
 pub mod query;
 mod repricing;
 mod row;
@@ -128,6 +130,7 @@ pub use document::Document;
 pub use error::StoreError;
 pub use key::KeyRow;
 pub use marks::{Mark, MarkKind, Marked, Marks, Note};
+pub use progress::GatewayProgress;
 pub use query::{
     BadQuery, Breakdown, Comparison, Condition, CostParts, Every, Fact, Field, Group, Groups, Kind, Measure, Number,
     Pattern, Predicate, Seen, Sketch, Spread, Test, Totals,
@@ -253,6 +256,18 @@ pub trait Store: Send + Sync + 'static {
     /// An organisation's restatements, oldest first.
     fn repricings(&self, org: OrgId) -> StoreFuture<'_, Vec<Repricing>> {
         let _ = org;
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Records how far a gateway's record is complete. What is known already is never taken back. A store that was written
+    /// for a purpose that needs no proof keeps none.
+    fn record_progress<'a>(&'a self, progress: &'a GatewayProgress) -> StoreFuture<'a, ()> {
+        let _ = progress;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// How far each gateway's record is complete.
+    fn gateways(&self) -> StoreFuture<'_, Vec<GatewayProgress>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 

@@ -5,6 +5,7 @@
 //! nothing but the file, and `Config::default()` runs.
 
 mod fault;
+mod keeping;
 mod load;
 mod provider;
 mod secret;
@@ -20,6 +21,7 @@ use tachograph_pricing::{Contract, ContractHolder, PriceSources};
 use tachograph_redact::{BadRule, Policy, Privacy, Redactor, Rule};
 
 pub use fault::{Fault, Faults};
+pub use keeping::{LoggerConfig, SpoolConfig};
 pub use load::{Environment, Sources, load};
 pub use provider::{KeyConfig, ProviderConfig};
 pub use secret::Secret;
@@ -47,6 +49,10 @@ pub struct Config {
     pub upstream: UpstreamConfig,
     /// What of a call is kept.
     pub logging: LoggingConfig,
+    /// The queue of records on disk.
+    pub spool: SpoolConfig,
+    /// Where records are delivered.
+    pub logger: LoggerConfig,
     /// Prices.
     pub pricing: PricingConfig,
 }
@@ -63,6 +69,8 @@ impl Default for Config {
             providers: BTreeMap::new(),
             upstream: UpstreamConfig::default(),
             logging: LoggingConfig::default(),
+            spool: SpoolConfig::default(),
+            logger: LoggerConfig::default(),
             pricing: PricingConfig::default(),
         }
     }

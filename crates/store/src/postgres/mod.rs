@@ -23,11 +23,12 @@ use self::error::{passes, sort};
 use crate::batch::Batch;
 use crate::migrate::{self, Step};
 use crate::tables::{
-    BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_repricing,
+    BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_progress,
+    read_repricing,
 };
 use crate::{
-    Breakdown, Document, Filter, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page, Repricing, Search,
-    Store, StoreError, StoreFuture, StoredRecord, sql,
+    Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
+    Repricing, Search, Store, StoreError, StoreFuture, StoredRecord, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -35,6 +36,7 @@ pub(crate) const STEPS: &[Step] = &[
     (2, "repricings", include_str!("migrations/0002_repricings.sql")),
     (3, "control", include_str!("migrations/0003_control.sql")),
     (4, "marks", include_str!("migrations/0004_marks.sql")),
+    (5, "gateways", include_str!("migrations/0005_gateways.sql")),
 ];
 
 /// How long to wait for a connection.
@@ -219,6 +221,19 @@ impl Store for PostgresStore {
         Box::pin(async move {
             let rows = within(READ, sql::repricings::<Postgres>(org).build().fetch_all(&self.readers)).await?;
             rows.iter().map(read_repricing).collect()
+        })
+    }
+
+    fn record_progress<'a>(&'a self, progress: &'a GatewayProgress) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            within(WRITE, sql::record_progress::<Postgres>(progress).build().execute(&self.writers)).await.map(drop)
+        })
+    }
+
+    fn gateways(&self) -> StoreFuture<'_, Vec<GatewayProgress>> {
+        Box::pin(async move {
+            let rows = within(READ, sql::gateways::<Postgres>().build().fetch_all(&self.readers)).await?;
+            rows.iter().map(read_progress).collect()
         })
     }
 

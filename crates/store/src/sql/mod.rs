@@ -15,8 +15,10 @@ pub(crate) use groups::{buckets, groups, read_buckets, read_groups};
 
 use crate::query::{Field, Kind, Pattern, Piece};
 
-use crate::tables::{BodyColumns, CostColumns, KEYS, REPRICINGS, REQUESTS, Source, Table, Value, read_body, read_row};
-use crate::{Cursor, Page, Search, StoreError, StoredRecord, text};
+use crate::tables::{
+    BodyColumns, CostColumns, GATEWAYS, KEYS, REPRICINGS, REQUESTS, Source, Table, Value, read_body, read_row,
+};
+use crate::{Cursor, GatewayProgress, Page, Search, StoreError, StoredRecord, text};
 
 /// Where the databases' SQL differs.
 pub(crate) trait Dialect: sqlx::Database {
@@ -201,6 +203,39 @@ pub(crate) fn keys<D: Dialect>() -> QueryBuilder<D> {
     let mut sql = QueryBuilder::new("SELECT ");
     push_columns(&mut sql, &KEYS);
     sql.push(" FROM keys r ORDER BY r.created_at, r.id");
+    sql
+}
+
+/// The statement that tells how far a gateway's record is complete. What is known already is never taken back.
+pub(crate) fn record_progress<D: Dialect>(progress: &GatewayProgress) -> QueryBuilder<D> {
+    let mut sql = insert_into::<D, _>(&GATEWAYS);
+    sql.push("VALUES (");
+    for (at, column) in GATEWAYS.columns.iter().enumerate() {
+        if at > 0 {
+            sql.push(", ");
+        }
+        match column.value {
+            Value::Id(value) => D::bind_id(&mut sql, value(progress).unwrap_or_default()),
+            Value::Int(value) => D::bind_int(&mut sql, value(progress).unwrap_or_default()),
+            _ => {}
+        }
+    }
+    sql.push(") ON CONFLICT (gateway_id) DO UPDATE SET ");
+    let mut changes = sql.separated(", ");
+    for column in GATEWAYS.columns.iter().skip(1) {
+        changes.push(format_args!(
+            "{0} = CASE WHEN excluded.{0} > gateways.{0} THEN excluded.{0} ELSE gateways.{0} END",
+            column.name
+        ));
+    }
+    sql
+}
+
+/// The statement for all gateways.
+pub(crate) fn gateways<D: Dialect>() -> QueryBuilder<D> {
+    let mut sql = QueryBuilder::new("SELECT ");
+    push_columns(&mut sql, &GATEWAYS);
+    sql.push(" FROM gateways r ORDER BY r.gateway_id");
     sql
 }
 

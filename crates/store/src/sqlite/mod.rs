@@ -28,11 +28,12 @@ use self::error::{is_busy, passes, sort};
 use crate::batch::Batch;
 use crate::migrate::{self, Step};
 use crate::tables::{
-    BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_repricing,
+    BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_progress,
+    read_repricing,
 };
 use crate::{
-    Breakdown, Document, Filter, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page, Repricing, Search,
-    Store, StoreError, StoreFuture, StoredRecord, sql,
+    Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
+    Repricing, Search, Store, StoreError, StoreFuture, StoredRecord, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -40,6 +41,7 @@ pub(crate) const STEPS: &[Step] = &[
     (2, "repricings", include_str!("migrations/0002_repricings.sql")),
     (3, "control", include_str!("migrations/0003_control.sql")),
     (4, "marks", include_str!("migrations/0004_marks.sql")),
+    (5, "gateways", include_str!("migrations/0005_gateways.sql")),
 ];
 
 /// How long to wait for another process's write lock.
@@ -262,6 +264,21 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let rows = sql::repricings::<Sqlite>(org).build().fetch_all(&self.readers).await.map_err(sort)?;
             rows.iter().map(read_repricing).collect()
+        })
+    }
+
+    fn record_progress<'a>(&'a self, progress: &'a GatewayProgress) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let mut transaction = self.write().await?;
+            sql::record_progress::<Sqlite>(progress).build().execute(&mut *transaction).await.map_err(sort)?;
+            transaction.commit().await.map_err(sort)
+        })
+    }
+
+    fn gateways(&self) -> StoreFuture<'_, Vec<GatewayProgress>> {
+        Box::pin(async move {
+            let rows = sql::gateways::<Sqlite>().build().fetch_all(&self.readers).await.map_err(sort)?;
+            rows.iter().map(read_progress).collect()
         })
     }
 

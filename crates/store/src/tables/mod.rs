@@ -2,12 +2,14 @@
 
 mod bodies;
 mod documents;
+mod gateways;
 mod keys;
 mod repricings;
 mod requests;
 
 pub(crate) use bodies::{BODIES, BodyColumns, read_bodies, read_body};
 pub(crate) use documents::{DOCUMENTS, read_document};
+pub(crate) use gateways::{GATEWAYS, read_progress};
 pub(crate) use keys::{KEYS, read_key};
 pub(crate) use repricings::{REPRICINGS, RepricingEntry, read_repricing};
 pub(crate) use requests::{CostColumns, Entry, REQUESTS, read_row};

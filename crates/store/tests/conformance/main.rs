@@ -9,6 +9,7 @@
 mod append;
 mod backend;
 mod fetch;
+mod gateways;
 mod keys;
 mod lifecycle;
 mod oracle;
