@@ -58,9 +58,14 @@ impl Load {
         Self { stop, clients }
     }
 
+    /// No new calls from now on.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+
     /// No new calls; waits for those under way.
     pub(crate) async fn finish(mut self) {
-        self.stop.store(true, Ordering::SeqCst);
+        self.stop();
         while self.clients.join_next().await.is_some() {}
     }
 }
@@ -70,7 +75,7 @@ async fn client(gateway: Arc<Gateway>, seen: Arc<Seen>, stop: Arc<AtomicBool>) {
         let number = seen.sent.fetch_add(1, Ordering::SeqCst);
         let user = format!("call-{number}");
         let messages = json!([{ "role": "user", "content": format!("I am {user}") }]);
-        let body = json!({ "model": "gpt-4o-mini", "stream": number % 2 == 0, "messages": messages });
+        let body = json!({ "model": "gpt-4o-mini", "stream": number.is_multiple_of(2), "messages": messages });
         let mut request = post("/openai/v1/chat/completions", &body);
         request.headers_mut().insert("helicone-user-id", user.parse().unwrap());
         let began = Instant::now();

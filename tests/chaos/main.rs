@@ -46,6 +46,7 @@ async fn hard_case_32_kill_9_under_load_loses_no_answer_that_was_seen_to_its_end
     for round in 0..rounds() {
         let load = Load::start(&gateway, &seen);
         tokio::time::sleep(some_time(round)).await;
+        load.stop();
         gateway.signal("KILL");
         load.finish().await;
         let next = gateway.again();
@@ -72,6 +73,7 @@ async fn hard_case_32_a_graceful_stop_under_load_loses_nothing() {
     for round in 0..rounds().min(10) {
         let load = Load::start(&gateway, &seen);
         tokio::time::sleep(some_time(round)).await;
+        load.stop();
         gateway.signal("TERM");
         load.finish().await;
         let mut ending = Arc::into_inner(gateway).unwrap();
@@ -159,6 +161,7 @@ async fn a_torn_tail_and_a_flipped_byte_cost_what_they_hit_and_are_reported() {
     // What the pump had in hand when the store froze is behind this.
     let load = Load::start(&gateway, &seen);
     tokio::time::sleep(Duration::from_millis(800)).await;
+    load.stop();
     gateway.signal("KILL");
     load.finish().await;
     let segment = segments(&gateway).pop().unwrap();
