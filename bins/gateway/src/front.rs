@@ -10,6 +10,7 @@ use axum::Router;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
+use tachograph_console::API_PATHS;
 use tachograph_gateway::{EdgeBody, Endpoints, Gateway};
 use tachograph_logger::{Gauges, LogRoutes};
 use tower::Service;
@@ -37,7 +38,8 @@ impl Front {
         let below = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let is_page = path == "/" && matches!(*request.method(), Method::GET | Method::HEAD);
         // A host that names a provider is that provider's, whatever the path: OpenRouter's begins with /api.
-        (is_page || CONSOLE.iter().any(below)) && self.endpoints.by_host(request.headers(), request.uri()).is_none()
+        (is_page || CONSOLE.iter().chain(&API_PATHS).any(below))
+            && self.endpoints.by_host(request.headers(), request.uri()).is_none()
     }
 }
 

@@ -28,7 +28,8 @@
 //! }
 //! ```
 //!
-//! The router answers `/`, `/requests/{id}`, `/login`, `/logout`, `/assets/…` and `/api/…` and refuses every other path
+//! The router answers `/`, `/requests/{id}`, `/login`, `/logout`, `/assets/…`, `/api/…` and the paths of Helicone's REST
+//! API below `/v1` (see [`API_PATHS`]), and refuses every other path
 //! with 404, so it can stand behind a gateway's own routes as their fallback. Everything the pages show comes from
 //! `/api`, which a key opens as well as a login does: what is on the screen can be had with curl. The API is described
 //! by `/api/openapi.json`.
@@ -41,6 +42,7 @@ mod assets;
 mod bill;
 mod closing;
 mod headers;
+mod helicone;
 mod live;
 
 use std::sync::Arc;
@@ -52,6 +54,18 @@ use tachograph_store::Store;
 
 pub use access::{KeyCheck, LoginTokens, NoRandomness};
 pub use closing::Closing;
+
+/// The paths below `/v1` that are Helicone's REST API and not inference: these and all below them.
+pub const API_PATHS: [&str; 8] = [
+    "/v1/request",
+    "/v1/session",
+    "/v1/user",
+    "/v1/property",
+    "/v1/metrics",
+    "/v1/helicone-sql",
+    "/v1/api-keys",
+    "/v1/feedback",
+];
 
 /// What the console is given by the program that mounts it.
 #[derive(Clone)]
@@ -82,8 +96,10 @@ pub type PriceOf = Arc<dyn Fn(&str, &str) -> Option<Value> + Send + Sync>;
 /// The whole console as one tower service.
 pub fn router(options: ConsoleOptions) -> Router {
     let access = access::Access::new(options.keys.clone(), options.login.clone());
+    let desk = api::Desk::of(&options);
     Router::new()
-        .nest("/api", api::routes(&options, &access))
+        .nest("/api", api::routes(&options, desk.clone(), &access))
+        .nest("/v1", helicone::routes(desk, &access))
         .merge(access::routes(&access))
         .merge(assets::routes())
         .fallback(api::not_found)

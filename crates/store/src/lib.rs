@@ -125,6 +125,7 @@ mod sql;
 mod sqlite;
 mod tables;
 mod text;
+mod user_sql;
 
 pub use document::Document;
 pub use error::StoreError;
@@ -138,6 +139,7 @@ pub use query::{
 pub use repricing::{NewCost, Repricing};
 pub use row::{Row, StoredBody, StoredRecord};
 pub use search::{BadCursor, Cursor, Filter, Order, Page, Search};
+pub use user_sql::{BadSql, SqlLimits, SqlTable, UserSql, VIEWS, View, ViewColumn};
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -269,6 +271,17 @@ pub trait Store: Send + Sync + 'static {
     /// How far each gateway's record is complete.
     fn gateways(&self) -> StoreFuture<'_, Vec<GatewayProgress>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Runs a statement of a user over the organisation's rows. What the statement itself does wrong is the inner error.
+    fn ask<'a>(
+        &'a self,
+        org: OrgId,
+        asked: &'a UserSql,
+        limits: SqlLimits,
+    ) -> StoreFuture<'a, Result<SqlTable, BadSql>> {
+        let _ = (org, asked, limits);
+        Box::pin(async { Err(StoreError::Failed("this store runs no SQL of users".into())) })
     }
 
     /// Adds an API key. The key itself never gets here, only its hash.

@@ -10,6 +10,7 @@ mod question;
 mod refusal;
 mod requests;
 mod sessions;
+mod sql;
 mod sums;
 mod text;
 mod view;
@@ -26,6 +27,8 @@ use tachograph_store::Store;
 
 pub(crate) use question::Question;
 pub(crate) use refusal::Refusal;
+pub(crate) use sql::{sql_as_csv, with_bodies};
+pub(crate) use text::resolve;
 pub(crate) use view::{Summary, cursor};
 
 use crate::access::{Access, refuse_foreign_writes, require_caller};
@@ -42,10 +45,16 @@ pub(crate) struct Desk {
     pub(crate) limits: Option<Health>,
 }
 
+impl Desk {
+    pub(crate) fn of(options: &ConsoleOptions) -> Self {
+        let ConsoleOptions { store, price_of, limits, .. } = options;
+        Self { store: store.clone(), price_of: price_of.clone(), limits: limits.clone() }
+    }
+}
+
 /// All of `/api`. Only health is open to everybody: what watches it has no key.
-pub(crate) fn routes(options: &ConsoleOptions, access: &Access) -> Router {
-    let ConsoleOptions { store, health, closing, price_of, limits, .. } = options;
-    let desk = Desk { store: store.clone(), price_of: price_of.clone(), limits: limits.clone() };
+pub(crate) fn routes(options: &ConsoleOptions, desk: Desk, access: &Access) -> Router {
+    let ConsoleOptions { store, health, closing, .. } = options;
     let data = Router::new()
         .route("/requests", get(requests::list).post(requests::list))
         .route("/requests/{id}", get(requests::one))
@@ -67,6 +76,8 @@ pub(crate) fn routes(options: &ConsoleOptions, access: &Access) -> Router {
         .route("/properties", get(lists::properties))
         .route("/cache", get(lists::cache))
         .route("/limits", get(lists::limits))
+        .route("/sql", axum::routing::post(sql::run))
+        .route("/sql/schema", get(sql::schema))
         .route("/why", get(moved::why))
         .route("/forecast", get(moved::forecast))
         .route("/export", get(export::rows))

@@ -6,6 +6,7 @@ mod api;
 mod asked;
 mod described;
 mod desk;
+mod helicone;
 mod live;
 mod login;
 #[path = "../support/memory_store.rs"]

@@ -4,6 +4,7 @@
 //! [`READ`], at the server too. A server that is frozen or cut off says nothing at all, so every call has a time limit
 //! here as well.
 
+mod ask;
 mod dialect;
 mod error;
 mod insert;
@@ -27,8 +28,8 @@ use crate::tables::{
     read_repricing,
 };
 use crate::{
-    Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
-    Repricing, Search, Store, StoreError, StoreFuture, StoredRecord, sql,
+    BadSql, Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
+    Repricing, Search, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord, UserSql, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -234,6 +235,18 @@ impl Store for PostgresStore {
         Box::pin(async move {
             let rows = within(READ, sql::gateways::<Postgres>().build().fetch_all(&self.readers)).await?;
             rows.iter().map(read_progress).collect()
+        })
+    }
+
+    fn ask<'a>(
+        &'a self,
+        org: OrgId,
+        asked: &'a UserSql,
+        limits: SqlLimits,
+    ) -> StoreFuture<'a, Result<SqlTable, BadSql>> {
+        Box::pin(async move {
+            let mut connection = limited(READ, async { self.readers.acquire().await.map_err(sort) }).await?;
+            Ok(ask::run(&mut connection, org, asked, limits).await)
         })
     }
 

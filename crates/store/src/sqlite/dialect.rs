@@ -73,7 +73,7 @@ impl Dialect for Sqlite {
 }
 
 /// A pattern of `GLOB`, in which brackets take meanings away.
-fn glob_pattern(pattern: &Pattern) -> String {
+pub(crate) fn glob_pattern(pattern: &Pattern) -> String {
     let mut glob = String::new();
     for piece in pattern.pieces() {
         match piece {

@@ -5,9 +5,12 @@
 //! a transaction that read first and wanted to write later could only fail. `synchronous=NORMAL`: a commit survives the
 //! death of the process at once, and that of the machine from the next checkpoint on; the file is whole in either case.
 
+mod ask;
 mod dialect;
 mod error;
 mod insert;
+
+pub(crate) use dialect::glob_pattern;
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::path::Path;
@@ -32,8 +35,8 @@ use crate::tables::{
     read_repricing,
 };
 use crate::{
-    Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
-    Repricing, Search, Store, StoreError, StoreFuture, StoredRecord, sql,
+    BadSql, Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
+    Repricing, Search, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord, UserSql, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -54,6 +57,8 @@ const READERS: u32 = 4;
 pub(crate) struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// How to open one more connection that can only read; memory has but one.
+    apart: Option<SqliteConnectOptions>,
 }
 
 impl SqliteStore {
@@ -76,16 +81,16 @@ impl SqliteStore {
             .busy_timeout(BUSY)
             .pragma("query_only", "ON")
             .disable_statement_logging();
-        let readers = pool(READERS).connect_lazy_with(reading);
+        let readers = pool(READERS).connect_lazy_with(reading.clone());
         tracing::info!(path = %path.display(), "opened the SQLite store");
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, apart: Some(reading) })
     }
 
     /// A store that is gone when it is closed: one connection, which holds it.
     pub(crate) async fn open_memory() -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(sort)?.disable_statement_logging();
         let only = pool(1).connect_with(options).await.map_err(sort)?;
-        Ok(Self { writer: only.clone(), readers: only })
+        Ok(Self { writer: only.clone(), readers: only, apart: None })
     }
 
     async fn read(&self, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<SqliteRow>, StoreError> {
@@ -279,6 +284,29 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let rows = sql::gateways::<Sqlite>().build().fetch_all(&self.readers).await.map_err(sort)?;
             rows.iter().map(read_progress).collect()
+        })
+    }
+
+    fn ask<'a>(
+        &'a self,
+        org: OrgId,
+        asked: &'a UserSql,
+        limits: SqlLimits,
+    ) -> StoreFuture<'a, Result<SqlTable, BadSql>> {
+        Box::pin(async move {
+            match &self.apart {
+                // A connection of its own: whatever becomes of the statement, no other read meets its clock.
+                Some(options) => {
+                    let mut connection = options.connect().await.map_err(sort)?;
+                    let done = ask::run(&mut connection, org, asked, limits).await;
+                    let _ = sqlx::Connection::close(connection).await;
+                    Ok(done)
+                }
+                None => {
+                    let mut connection = self.readers.acquire().await.map_err(sort)?;
+                    Ok(ask::run(&mut connection, org, asked, limits).await)
+                }
+            }
         })
     }
 

@@ -18,3 +18,4 @@ mod sample;
 mod search;
 mod totals;
 mod trees;
+mod user_sql;
