@@ -16,6 +16,7 @@ mod pacing;
 mod privacy;
 mod replay;
 mod restart;
+mod routing;
 mod spend;
 mod stores;
 mod translated;

@@ -4,6 +4,7 @@ mod front;
 mod keeping;
 mod privacy;
 mod quote;
+mod routing;
 mod run;
 
 use std::io::{self, Write};

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use tachograph_gateway::{KeyRing, QuoteRequest, quote};
+use tachograph_gateway::{Holder, KeyRing, QuoteRequest, quote};
 use tachograph_pricing::PriceBook;
 use tachograph_record::Timestamp;
 
@@ -29,17 +29,7 @@ pub(crate) fn route(prices: Arc<PriceBook>, keys: Arc<KeyRing>, max_body: usize)
 }
 
 async fn answer(State(quoting): State<Quoting>, headers: HeaderMap, body: Bytes) -> Response {
-    let key = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
-    let holder = key.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let Some(holder) = holder.and_then(|(_, key)| quoting.keys.check(key.trim())) else {
-        let mut response = refused(
-            StatusCode::UNAUTHORIZED,
-            "unauthenticated",
-            "send one of your API keys as `Authorization: Bearer <key>`",
-        );
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        return response;
-    };
+    let Some(holder) = holder(&quoting.keys, &headers) else { return unauthenticated() };
     let asked: QuoteRequest = match serde_json::from_slice(&body) {
         Ok(asked) => asked,
         Err(error) => {
@@ -55,6 +45,20 @@ async fn answer(State(quoting): State<Quoting>, headers: HeaderMap, body: Bytes)
         Ok(Err(error)) => refused(error.status(), error.code(), error.message()),
         Err(_) => refused(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request could not be quoted"),
     }
+}
+
+/// Whose key came with a request.
+pub(crate) fn holder(keys: &KeyRing, headers: &HeaderMap) -> Option<Holder> {
+    let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") { keys.check(key.trim()) } else { None }
+}
+
+/// The answer to a request without a key of ours.
+pub(crate) fn unauthenticated() -> Response {
+    let message = "send one of your API keys as `Authorization: Bearer <key>`";
+    let mut response = refused(StatusCode::UNAUTHORIZED, "unauthenticated", message);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
 }
 
 /// A refusal in the shape of the console's API.

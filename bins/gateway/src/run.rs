@@ -13,7 +13,7 @@ use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens};
 use tachograph_gateway::commands::{self, CommandError, KeysCommand, ReconcileCommand, RepriceCommand, WhatIfCommand};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
-    Door, Endpoints, Gateway, KeyRing, PriceWatch, Priced, Upstream, serve as serve_connections, stack,
+    Door, Endpoints, Gateway, KeyRing, PriceWatch, Priced, Router, Upstream, serve as serve_connections, stack,
 };
 use tachograph_logger::{Gauges, Intake, LogRoutes, RouteOptions};
 use tachograph_pricing::PriceBook;
@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::front::Front;
-use crate::{keeping, privacy, quote};
+use crate::{keeping, privacy, quote, routing};
 
 /// Where records go once they are priced.
 type Sink = Edited<Intake>;
@@ -48,14 +48,17 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let watch = PriceWatch::new(prices.clone(), config_file);
     let sink = Edited::new(logger.intake(), privacy::edit(&config)?);
     let logs = logs(&config, keys.clone(), prices.clone(), sink.clone());
-    let gateway = gateway(&config, keys.clone(), endpoints.clone(), prices.clone(), sink)?;
+    let router = router(&config, endpoints.clone(), prices.clone());
+    let gateway = gateway(&config, keys.clone(), router.clone(), sink)?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
     let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
+    let status = routing::route(router, keys.clone());
     let price_health = PriceHealth { prices, faults: watch.faults() };
     let gauges = logger.intake().gauges().clone();
     let console = console(store.clone(), keys.clone(), login.clone(), gauges.clone(), price_health, closing.clone())
-        .merge(quotes);
+        .merge(quotes)
+        .merge(status);
 
     let mut background = JoinSet::new();
     background.spawn(reload_keys(keys, store.clone()));
@@ -97,13 +100,9 @@ pub(crate) async fn demo(config: Config, calls: usize, seed: u64) -> Result<(), 
     let keys = Arc::new(KeyRing::default());
     keys.reload(&*store).await?;
     let mut logger = keeping::start(&config, store.clone())?;
-    let gateway = gateway(
-        &config,
-        keys,
-        endpoints(&config),
-        prices(&config)?,
-        Edited::new(logger.intake(), privacy::edit(&config)?),
-    )?;
+    let router = router(&config, endpoints(&config), prices(&config)?);
+    let sink = Edited::new(logger.intake(), privacy::edit(&config)?);
+    let gateway = gateway(&config, keys, router, sink)?;
     let mut out = io::stdout();
     let report = commands::demo(gateway, &key, calls, seed, &mut out).await?;
     let left = logger.finish(FLUSH).await;
@@ -175,13 +174,11 @@ fn endpoints(config: &Config) -> Arc<Endpoints> {
     Arc::new(Endpoints::new(&config.providers, &|name| std::env::var(name).ok().filter(|value| !value.is_empty())))
 }
 
-fn gateway<B>(
-    config: &Config,
-    keys: Arc<KeyRing>,
-    endpoints: Arc<Endpoints>,
-    prices: Arc<PriceBook>,
-    sink: Sink,
-) -> Result<Gateway<B>, CommandError>
+fn router(config: &Config, endpoints: Arc<Endpoints>, prices: Arc<PriceBook>) -> Arc<Router> {
+    Arc::new(Router::new(endpoints, prices, config.routes.clone(), &config.retries))
+}
+
+fn gateway<B>(config: &Config, keys: Arc<KeyRing>, router: Arc<Router>, sink: Sink) -> Result<Gateway<B>, CommandError>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -189,7 +186,8 @@ where
     let upstream = Upstream::new(&config.upstream).map_err(|error| CommandError::Internal(error.to_string()))?;
     let keep = config.logging.max_body.bytes();
     let keep_body = (config.logging.bodies == Bodies::Full).then_some(keep);
-    let door = Door { keys, endpoints, prices: prices.clone(), max_body: config.max_request_body.bytes(), keep_body };
+    let prices = router.prices().clone();
+    let door = Door { keys, router, max_body: config.max_request_body.bytes(), keep_body };
     Ok(stack(door, upstream, Priced::new(sink, prices), keep))
 }
 

@@ -1,5 +1,6 @@
 //! Answers on their way to the client, and the one place where errors become answers.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -29,6 +30,8 @@ pin_project! {
         Relay { #[pin] body: Relay },
         /// The provider's stream, event by event in the client's dialect.
         Translate { #[pin] body: Translate },
+        /// An answer whose beginning was held back.
+        Held { held: VecDeque<Frame<Bytes>>, rest: Pin<Box<AnswerBody>> },
     }
 }
 
@@ -47,6 +50,10 @@ impl Body for AnswerBody {
             AnswerBodyProj::Whole { body } => body.poll_frame(cx).map_err(|never| match never {}),
             AnswerBodyProj::Relay { body } => body.poll_frame(cx),
             AnswerBodyProj::Translate { body } => body.poll_frame(cx),
+            AnswerBodyProj::Held { held, rest } => match held.pop_front() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None => rest.as_mut().poll_frame(cx),
+            },
         }
     }
 
@@ -55,6 +62,7 @@ impl Body for AnswerBody {
             Self::Whole { body } => body.is_end_stream(),
             Self::Relay { body } => body.is_end_stream(),
             Self::Translate { body } => body.is_end_stream(),
+            Self::Held { held, rest } => held.is_empty() && rest.is_end_stream(),
         }
     }
 
@@ -63,6 +71,14 @@ impl Body for AnswerBody {
             Self::Whole { body } => body.size_hint(),
             Self::Relay { body } => body.size_hint(),
             Self::Translate { body } => body.size_hint(),
+            Self::Held { held, rest } => {
+                let held: usize = held.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
+                let (held, rest) = (held as u64, rest.size_hint());
+                match rest.exact() {
+                    Some(exact) => SizeHint::with_exact(held + exact),
+                    None => SizeHint::default(),
+                }
+            }
         }
     }
 }

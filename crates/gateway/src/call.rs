@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use tachograph_providers::Api;
 use tachograph_reply::ErrorShape;
+use tachograph_routing::{Backoff, Class, Lane};
 use tachograph_telemetry::Trip;
 
 use crate::endpoint::Endpoint;
@@ -37,6 +38,17 @@ pub(crate) struct Call {
     pub omit_response: bool,
     /// Who may serve it, the first first.
     pub candidates: Vec<Candidate>,
+    /// How often the caller wants each of them asked, where it says so.
+    pub retries: Option<Retries>,
+}
+
+/// How often a caller wants a target asked, and when again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Retries {
+    /// The first time included.
+    pub tries: u32,
+    /// How long to wait in between.
+    pub backoff: Backoff,
 }
 
 /// How a call is turned into a provider's request.
@@ -56,6 +68,10 @@ pub(crate) struct Candidate {
     pub endpoint: Arc<Endpoint>,
     /// The model to ask it for; absent, whatever the body says.
     pub model: Option<String>,
+    /// How it is doing.
+    pub lane: Arc<Lane>,
+    /// It is asked only after a failure of this kind.
+    pub only_after: Option<Class>,
 }
 
 /// One try at serving a call.
@@ -64,4 +80,6 @@ pub(crate) struct Try {
     pub call: Arc<Call>,
     /// Who is asked.
     pub candidate: Candidate,
+    /// Whether there is something left to do if it fails, so that an answer is held back until it is known to be one.
+    pub hold: bool,
 }

@@ -25,6 +25,22 @@ impl<S> Priced<S> {
     }
 }
 
+impl<S> Priced<S> {
+    /// Prices what was used by attempts that did not serve in the end.
+    fn price_abandoned(&self, record: &mut LogRecord) {
+        let context = PriceContext::at(record.timing.received_at);
+        let (org, asked) = (record.asked.org, record.asked.model.as_deref());
+        let abandoned = record.attempts.iter_mut().filter(|attempt| attempt.cost.is_none());
+        for attempt in abandoned {
+            let Some(usage) = attempt.usage.clone() else { continue };
+            let names = [attempt.model.as_deref(), asked].into_iter().flatten();
+            let usage = UsageReading::Known(usage);
+            let cost = first_known(&self.prices.for_org(org), &attempt.provider, names, &usage, &context);
+            attempt.cost = cost.total();
+        }
+    }
+}
+
 impl<S: RecordSink> RecordSink for Priced<S> {
     fn begun(&self, trip: &Trip) {
         self.inner.begun(trip);
@@ -34,6 +50,7 @@ impl<S: RecordSink> RecordSink for Priced<S> {
         if let Some(usage) = estimate::usage(&record) {
             record.reading.usage = UsageReading::Known(usage);
         }
+        self.price_abandoned(&mut record);
         // What only counts tokens uses none.
         let free = is_free(&record.asked.api);
         if let (Some(provider), false) = (&record.provider, free || record.reading.usage == UsageReading::Absent) {

@@ -7,14 +7,15 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //! use tachograph_gateway::config::{Config, Sources, load};
-//! use tachograph_gateway::{Door, Endpoints, KeyRing, Upstream, serve, stack};
+//! use tachograph_gateway::{Door, Endpoints, KeyRing, Router, Upstream, serve, stack};
 //! use tachograph_pricing::PriceBook;
 //!
 //! let config = load(&Sources::of_process(None))?;
+//! let endpoints = Arc::new(Endpoints::new(&config.providers, &|name| std::env::var(name).ok()));
+//! let prices = Arc::new(PriceBook::embedded());
 //! let door = Door {
 //!     keys: Arc::new(KeyRing::default()),
-//!     endpoints: Arc::new(Endpoints::new(&config.providers, &|name| std::env::var(name).ok())),
-//!     prices: Arc::new(PriceBook::embedded()),
+//!     router: Arc::new(Router::new(endpoints, prices, config.routes.clone(), &config.retries)),
 //!     max_body: config.max_request_body.bytes(),
 //!     keep_body: Some(config.logging.max_body.bytes()),
 //! };
@@ -35,6 +36,7 @@ mod demo;
 mod endpoint;
 mod estimate;
 mod fallback;
+mod hold;
 mod keys;
 mod ledger;
 mod panic;
@@ -42,6 +44,7 @@ mod place;
 mod price_watch;
 mod quote;
 mod request_id;
+mod router;
 mod serve;
 mod stack;
 mod upstream;
@@ -53,6 +56,7 @@ pub use ledger::Priced;
 pub use place::Place;
 pub use price_watch::PriceWatch;
 pub use quote::{Quote, QuoteRequest, Range, quote};
+pub use router::{KeysStatus, Router, RoutingStatus};
 pub use serve::serve;
 pub use stack::{EdgeBody, Gateway, stack};
 pub use upstream::Upstream;

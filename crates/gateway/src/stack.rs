@@ -18,6 +18,7 @@ use crate::admit::{AdmitLayer, Door};
 use crate::answer::AnswerErrorsLayer;
 use crate::codec::CodecLayer;
 use crate::fallback::FallbackLayer;
+use crate::hold::HoldLayer;
 use crate::panic::answer_panic;
 use crate::request_id::RequestIdLayer;
 use crate::upstream::Upstream;
@@ -35,6 +36,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     S: RecordSink + Clone,
 {
+    let router = door.router.clone();
     let layers = ServiceBuilder::new()
         .boxed_clone()
         // A panic costs its own call an answer, never the process: outermost, so that it holds for every layer below.
@@ -62,8 +64,10 @@ where
         // Here stand limits, then the cache: a hit needs no live provider, and neither needs a typed error.
         // Errors become answers in one place; what needs them typed (retries, fallbacks) stands below.
         .layer(AnswerErrorsLayer)
-        // Who is asked, in which order, each try on the record.
-        .layer(FallbackLayer)
+        // Who is asked, in which order, and again, each try on the record.
+        .layer(FallbackLayer(router))
+        // What fails before there is content has failed unseen: it is held back here while someone else could serve.
+        .layer(HoldLayer)
         // The provider's dialect below, the caller's above.
         .layer(CodecLayer);
     layers.service(upstream)

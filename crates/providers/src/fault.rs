@@ -141,6 +141,23 @@ pub(crate) fn decode_error(status: StatusCode, body: &[u8]) -> ApiError {
     Fault::of_body(status, body).to_api_error(Some(status))
 }
 
+/// The error that an event of a stream is, in any dialect: an object under `error`, an event called so, or a response that
+/// failed. What only carries a message is none.
+#[must_use]
+pub fn stream_error(name: &[u8], data: &[u8]) -> Option<ApiError> {
+    // Nearly no event is one; a look at the bytes spares the parse.
+    if name != b"error" && memchr::memmem::find(data, b"\"error\"").is_none() {
+        return None;
+    }
+    let value: Value = serde_json::from_slice(data).ok()?;
+    let of_response = value.get("response").filter(|response| response.get("error").is_some_and(Value::is_object));
+    let value = of_response.unwrap_or(&value);
+    let is_error = name == b"error"
+        || value.get("type").is_some_and(|kind| kind == "error")
+        || matches!(value.get("error"), Some(Value::Object(_) | Value::String(_)));
+    is_error.then(|| Fault::of_value(value)).flatten().map(|fault| fault.to_api_error(None))
+}
+
 /// The error of an answer with this status and body, for the record.
 pub(crate) fn recorded_error(status: StatusCode, body: &[u8]) -> RecordedError {
     Fault::of_body(status, body).recorded(Some(status))
@@ -289,6 +306,31 @@ mod tests {
         assert_eq!(error.retry_after(), Some(Duration::from_millis(80_500)));
         assert_eq!(retry_after("try again in 200ms"), Some(Duration::from_millis(200)));
         assert_eq!(retry_after("try again in a while"), None);
+    }
+
+    #[test]
+    fn events_that_are_errors_are_told_from_others() {
+        let read = |name: &str, data: &str| stream_error(name.as_bytes(), data.as_bytes()).map(|error| error.kind());
+        for (name, data, want) in [
+            ("", r#"{"error":{"type":"rate_limit_exceeded","message":"m"}}"#, Some(ErrorKind::RateLimit)),
+            (
+                "error",
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#,
+                Some(ErrorKind::Overloaded),
+            ),
+            ("error", r#"{"type":"error","code":"server_error","message":"m"}"#, Some(ErrorKind::Upstream)),
+            (
+                "response.failed",
+                r#"{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"m"}}}"#,
+                Some(ErrorKind::RateLimit),
+            ),
+            ("response.created", r#"{"type":"response.created","response":{"error":null}}"#, None),
+            ("message_start", r#"{"type":"message_start","message":{"id":"x"}}"#, None),
+            ("", r#"{"choices":[{"delta":{"content":"\"error\""}}]}"#, None),
+            ("", "[DONE]", None),
+        ] {
+            assert_eq!(read(name, data), want, "{data}");
+        }
     }
 
     #[test]

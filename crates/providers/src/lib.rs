@@ -67,6 +67,7 @@ pub use api::Api;
 pub use chat::StreamEvent;
 pub use conversation::{Conversation, conversation};
 pub use dialect::{Answering, Dialect, DialectId, Encoded, StreamReader, StreamWriter, dialect, dialect_of_api};
+pub use fault::stream_error;
 pub use hide::{HideUsage, ask_for_usage};
 pub use loss::{Action, Note};
 pub use provider::{AuthStyle, MaxTokensField, Part, Provider, Quirks, StreamUsage, ThinkingReplay, Variant};

@@ -60,7 +60,7 @@ pub trait Policy<Call>: Clone + Send + Sync + 'static {
     /// is worth holding back.
     fn attempt(&self, call: &Arc<Call>, stop: usize, more: bool) -> Self::Try;
 
-    /// What kind of failure this is.
+    /// What kind of failure this is. It is asked once for each try that failed.
     fn judge(&self, call: &Call, stop: usize, error: &Self::Error) -> Failure;
 
     /// A target answered, and the call is served unless the answer breaks off. The permit goes with the answer and tells
@@ -244,7 +244,8 @@ where
             if !self.ready
                 && let Err(error) = std::future::poll_fn(|cx| self.inner.poll_ready(cx)).await
             {
-                return self.note(stop, error, permit);
+                let failure = self.policy.judge(&self.call, stop, &error);
+                return self.note(stop, failure, error, permit);
             }
             self.ready = false;
             let before = self.tries;
@@ -264,12 +265,11 @@ where
                 permit = lane.enter_as_last_resort(self.clock.now());
                 continue;
             }
-            return self.note(stop, error, permit);
+            return self.note(stop, failure, error, permit);
         }
     }
 
-    fn note(&mut self, stop: usize, error: P::Error, permit: Permit) -> Step<P::Answer> {
-        let failure = self.policy.judge(&self.call, stop, &error);
+    fn note(&mut self, stop: usize, failure: Failure, error: P::Error, permit: Permit) -> Step<P::Answer> {
         permit.failed(&failure, self.clock.now());
         self.stops[stop].failed = Some(failure);
         let tells = failure.class.tells();

@@ -21,14 +21,16 @@ impl Keys {
         Self::weighted(&vec![1; number])
     }
 
-    /// Keys of these weights; 0 counts as 1, and more than 100 as 100.
+    /// Keys of these weights; one of 0 has no turn, unless all are 0, and more than 100 counts as 100.
     #[must_use]
     pub fn weighted(weights: &[u32]) -> Self {
+        let equal = vec![1; weights.len()];
+        let weights = if weights.iter().all(|weight| *weight == 0) { &equal } else { weights };
         let mut turns = Vec::new();
         let most = weights.iter().copied().max().unwrap_or(0).clamp(1, 100);
         // Round by round, so that a heavy key does not have its turns all at once.
         for round in 0..most {
-            turns.extend((0..).zip(weights).filter(|(_, weight)| **weight > round || round == 0).map(|(at, _)| at));
+            turns.extend((0..).zip(weights).filter(|(_, weight)| **weight > round).map(|(at, _)| at));
         }
         Self {
             benched_until: weights.iter().map(|_| AtomicU64::new(0)).collect(),
@@ -48,9 +50,9 @@ impl Keys {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let at = |turn: u64| usize::try_from(turn % turns).ok().and_then(|turn| self.turns.get(turn).copied());
         let mut in_turn = (first..first.saturating_add(turns)).filter_map(at);
-        in_turn.find(|key| self.benched(*key) <= now).or_else(|| {
-            (0..).zip(&self.benched_until).min_by_key(|(_, until)| until.load(Ordering::Relaxed)).map(|(key, _)| key)
-        })
+        in_turn
+            .find(|key| self.benched(*key) <= now)
+            .or_else(|| self.turns.iter().copied().min_by_key(|key| self.benched(*key)))
     }
 
     /// Benches a key for so long; a longer time in force stays. Returns whether another one is left.

@@ -190,6 +190,15 @@ impl Permit {
         self.pass
     }
 
+    /// The target has begun to serve. A breaker that was waiting for that closes now, however long the answer takes; one
+    /// that breaks off later counts as a failure like any other.
+    pub fn began(&mut self, now: u64) {
+        if self.pass != Pass::Plain {
+            self.lane.breaker.succeeded(self.pass, now);
+            self.pass = Pass::Plain;
+        }
+    }
+
     /// The target served.
     pub fn succeeded(mut self, now: u64) {
         self.told = true;

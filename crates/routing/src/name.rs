@@ -23,6 +23,9 @@ pub trait Directory {
     /// Whether this is the name of a provider.
     fn is_provider(&self, name: &str) -> bool;
 
+    /// Whether this is the name of a virtual model, which goes before all others.
+    fn is_route(&self, name: &str) -> bool;
+
     /// Whether this is the name of a model that is known without its provider.
     fn is_model(&self, name: &str) -> bool;
 }
@@ -86,8 +89,8 @@ impl Chain {
 
 /// What stands between two commas: one item, or several models around slashes.
 fn items(part: &str, directory: &dyn Directory) -> Vec<Item> {
-    // A name that is known as it stands is not taken apart, whatever is in it.
-    if directory.is_model(part) {
+    // The operator's own names are not taken apart, whatever is in them.
+    if directory.is_route(part) {
         return vec![item(part, None, None)];
     }
     if let Some((provider, model)) = part.split_once('/')
@@ -110,7 +113,10 @@ fn items(part: &str, directory: &dyn Directory) -> Vec<Item> {
         }
     }
     let models: Vec<&str> = part.split('/').collect();
-    if models.len() > 1 && models.iter().all(|model| directory.is_model(without_suffix(model).0)) {
+    if models.len() > 1
+        && !directory.is_model(without_suffix(part).0)
+        && models.iter().all(|model| directory.is_model(without_suffix(model).0))
+    {
         return models.into_iter().map(|model| item(model, None, None)).collect();
     }
     vec![item(part, None, None)]
@@ -150,8 +156,12 @@ mod tests {
             ["openai", "azure", "anthropic", "groq", "openrouter"].contains(&name)
         }
 
+        fn is_route(&self, name: &str) -> bool {
+            name == "my/route" || name == "openai/mine"
+        }
+
         fn is_model(&self, name: &str) -> bool {
-            ["gpt-4o", "claude-sonnet-4", "my/route"].contains(&name)
+            ["gpt-4o", "claude-sonnet-4", "gpt-4o/gpt-4o"].contains(&name)
         }
     }
 
@@ -176,7 +186,9 @@ mod tests {
             (" a/groq , gpt-4o ,", &["a at groq", "gpt-4o at ?"]),
             ("openrouter/openai/gpt-4o", &["openai/gpt-4o at openrouter"]),
             ("my/route", &["my/route at ?"]),
+            ("openai/mine", &["openai/mine at ?"]),
             ("org/unheard-of", &["org/unheard-of at ?"]),
+            ("gpt-4o/gpt-4o", &["gpt-4o/gpt-4o at ?"]),
             ("llama3:8b", &["llama3:8b at ?"]),
         ] {
             assert_eq!(short(text), want, "{text}");

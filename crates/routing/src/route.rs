@@ -31,9 +31,6 @@ pub struct Route {
     /// A model that a share of calls goes to first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Share>,
-    /// A model that a share of calls is sent to as well; its answers are recorded and discarded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mirror: Option<Share>,
 }
 
 /// One that may serve.
@@ -106,7 +103,6 @@ struct Whole {
     #[serde(default)]
     content_policy_fallbacks: Vec<String>,
     canary: Option<Share>,
-    mirror: Option<Share>,
 }
 
 impl From<Written> for Route {
@@ -127,7 +123,6 @@ impl From<Written> for Route {
                     context_window_fallbacks: whole.context_window_fallbacks,
                     content_policy_fallbacks: whole.content_policy_fallbacks,
                     canary: whole.canary,
-                    mirror: whole.mirror,
                 }
             }
         }
@@ -145,7 +140,7 @@ impl Route {
 
     /// Every model it names.
     pub fn models(&self) -> impl Iterator<Item = &str> {
-        let shares = self.canary.iter().chain(&self.mirror).map(|share| share.model.as_str());
+        let shares = self.canary.iter().map(|share| share.model.as_str());
         let others = [&self.fallbacks, &self.context_window_fallbacks, &self.content_policy_fallbacks];
         let others = others.into_iter().flatten().map(String::as_str);
         self.targets.iter().map(|target| target.model.as_str()).chain(others).chain(shares)
@@ -165,10 +160,8 @@ impl Route {
         if self.models().any(|model| model.trim().is_empty()) {
             fault("targets", "an empty model name");
         }
-        for (key, share) in [("canary", &self.canary), ("mirror", &self.mirror)] {
-            if share.as_ref().is_some_and(|share| !(0.0..=100.0).contains(&share.percent)) {
-                fault(key, "percent is from 0 to 100");
-            }
+        if self.canary.as_ref().is_some_and(|share| !(0.0..=100.0).contains(&share.percent)) {
+            fault("canary", "percent is from 0 to 100");
         }
         for when in self.targets.iter().filter_map(|target| target.when.as_ref()) {
             if when.equals.is_none() && when.one_of.is_empty() {

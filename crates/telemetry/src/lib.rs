@@ -59,7 +59,7 @@ pub use edited::{Edited, RecordEdit};
 pub use future::MeterFuture;
 pub use layer::{MeterLayer, ReceivedAt};
 pub use receipt::Receipt;
-pub use served::Served;
+pub use served::{OnEnd, Served};
 pub use service::Meter;
 pub use shared_tap::SharedTap;
 pub use sink::RecordSink;

@@ -111,7 +111,12 @@ impl<S: RecordSink> Parts<S> {
             None => Reading { ended: ending == Ending::End, ..Reading::default() },
         };
         let (outcome, error) = judge(ending, self.status, &self.served, &reading);
-        let (asked, attempts, control) = self.trip.take();
+        let (asked, mut attempts, control) = self.trip.take();
+        if let Some(last) = attempts.last_mut()
+            && last.end_us.is_none()
+        {
+            (last.first_token_us, last.end_us) = (self.first_token_us, Some(end_us));
+        }
         let timing = Timing {
             received_at: self.trip.received_at(),
             upstream_sent_us: attempts.first().map(|attempt| attempt.sent_us),
@@ -135,6 +140,9 @@ impl<S: RecordSink> Parts<S> {
             control,
             response: self.response,
         };
+        if let Some(on_end) = self.served.on_end {
+            on_end.ended(&record);
+        }
         (self.sink, record)
     }
 }

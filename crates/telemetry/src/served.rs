@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
-use tachograph_record::{RecordedError, Tap};
+use tachograph_record::{LogRecord, RecordedError, Tap};
 
 use crate::SharedTap;
+
+/// Is told how a call ended that it took part in: a breaker learns so of streams that break off.
+pub trait OnEnd: Send + Sync {
+    /// The call's record, before it is priced. It must not block.
+    fn ended(&self, record: &LogRecord);
+}
 
 /// What the layers below the meter know about an answer, in the response's extensions.
 #[derive(Clone, Default)]
@@ -21,6 +27,8 @@ pub struct Served {
     pub omit_body: bool,
     /// What reads the answer as it passes.
     pub tap: Option<SharedTap>,
+    /// Who is told how it ended.
+    pub on_end: Option<Arc<dyn OnEnd>>,
 }
 
 impl Served {

@@ -19,6 +19,7 @@ pub struct SharedTap {
 struct State {
     tap: Box<dyn Tap>,
     seen: Seen,
+    read: Option<Reading>,
 }
 
 /// What was seen so far.
@@ -33,7 +34,7 @@ impl SharedTap {
     /// A tap that a layer below the meter feeds, with [`feed`](Self::feed).
     #[must_use]
     pub fn new(tap: Box<dyn Tap>) -> Self {
-        Self { state: Arc::new(Mutex::new(State { tap, seen: Seen::default() })), fed_below: true }
+        Self { state: Arc::new(Mutex::new(State { tap, seen: Seen::default(), read: None })), fed_below: true }
     }
 
     pub(crate) fn fed_by_the_meter(tap: Box<dyn Tap>) -> Self {
@@ -57,8 +58,29 @@ impl SharedTap {
         self.lock().seen
     }
 
-    pub(crate) fn finish(&self) -> Reading {
-        self.lock().tap.finish()
+    /// Whether content was seen in what came so far.
+    #[must_use]
+    pub fn has_content(&self) -> bool {
+        // A tap that is fed elsewhere, as a translator's, says it whatever it is shown.
+        self.feed(&Bytes::new());
+        self.lock().seen.content
+    }
+
+    /// Whether the answer, of which no more will come, got to its end or told of an error itself.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let mut state = self.lock();
+        let read = state.tap.finish();
+        let ended = read.ended || read.error.is_some();
+        state.read = Some(read);
+        ended
+    }
+
+    /// What was read, once no more bytes will come.
+    #[must_use]
+    pub fn finish(&self) -> Reading {
+        let mut state = self.lock();
+        state.read.take().unwrap_or_else(|| state.tap.finish())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use http::{Method, Uri};
 use tachograph_record::{
     Asked, Attempt, Body, CacheVerdict, Control, CostState, LimitVerdict, LogRecord, Outcome, Reading, RecordId,
-    RecordedError, Timestamp, Timing,
+    RecordedError, Timestamp, Timing, Usage,
 };
 
 use crate::RecordEdit;
@@ -112,11 +112,32 @@ impl Trip {
         self.journal().attempts.iter().map(spent).sum()
     }
 
-    /// Tells the record what was wrong with the last attempt.
+    /// With which of the provider's keys the last attempt was made, where it was one of ours.
+    #[must_use]
+    pub fn key_of_attempt(&self) -> Option<u32> {
+        self.journal().attempts.last()?.key
+    }
+
+    /// Tells the record what was wrong with the last attempt, which is over by that.
     pub fn attempt_failed(&self, error: RecordedError) {
+        let end_us = self.elapsed_us();
         if let Some(attempt) = self.journal().attempts.last_mut() {
             attempt.error = Some(error);
+            attempt.end_us = Some(end_us);
         }
+    }
+
+    /// Tells the record what an attempt used that did not serve in the end.
+    pub fn attempt_used(&self, usage: Usage) {
+        if let Some(attempt) = self.journal().attempts.last_mut() {
+            attempt.usage = Some(usage);
+        }
+    }
+
+    /// How many attempts there were so far.
+    #[must_use]
+    pub fn attempts(&self) -> usize {
+        self.journal().attempts.len()
     }
 
     /// Tells the record what the cache said; the last word counts.

@@ -2,9 +2,9 @@
 
 mod caller;
 mod content;
-mod model;
 mod read;
 mod route;
+mod wishes;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,7 +16,6 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body as HttpBody;
-use tachograph_pricing::PriceBook;
 use tachograph_record::{Asked, Attribution, Body, RecordedError};
 use tachograph_reply::{ApiError, ErrorShape};
 use tachograph_telemetry::attribution::{self, Told};
@@ -24,9 +23,9 @@ use tachograph_telemetry::{Served, Trip};
 use tower::{Layer, Service};
 
 use crate::answer::AnswerBody;
-use crate::call::{Call, Candidate, Way};
-use crate::endpoint::Endpoints;
+use crate::call::{Call, Way};
 use crate::keys::KeyRing;
+use crate::router::{self, Resolved, Router, Wanted};
 
 pub(crate) use caller::PROVIDER_KEY_HEADERS;
 
@@ -39,10 +38,8 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub struct Door {
     /// Our API keys.
     pub keys: Arc<KeyRing>,
-    /// The providers.
-    pub endpoints: Arc<Endpoints>,
-    /// The price book, which knows whose model a bare name is.
-    pub prices: Arc<PriceBook>,
+    /// The providers, and who of them may serve what.
+    pub router: Arc<Router>,
     /// The largest body that is taken, in bytes.
     pub max_body: usize,
     /// How much of a request's body is kept on the record, in bytes; nothing, where bodies are not kept.
@@ -95,7 +92,8 @@ where
             let admitted = door.admit(&mut head, body, &trip, shape).await;
             let admit_us = trip.elapsed_us();
             let mut response = match admitted {
-                Ok(call) => inner.call(call).await?,
+                Ok(Admitted::Call(call)) => inner.call(*call).await?,
+                Ok(Admitted::Answer(answer)) => answer,
                 Err(error) => refuse(shape, &error),
             };
             tell_time(response.headers_mut(), &trip, admit_us);
@@ -139,21 +137,34 @@ pub(crate) fn recorded(error: &ApiError) -> RecordedError {
     RecordedError { kind, code: Some(error.code().to_owned()), message: error.message().to_owned() }
 }
 
+/// What becomes of a request that was let in.
+enum Admitted {
+    /// It goes on.
+    Call(Box<Call>),
+    /// The gateway knows the answer itself.
+    Answer(Response<AnswerBody>),
+}
+
 impl Door {
     /// Lets a request in. Whatever becomes of it, the record knows by then all that could be known.
-    async fn admit<B>(&self, head: &mut Parts, body: B, trip: &Trip, shape: ErrorShape) -> Result<Call, ApiError>
+    async fn admit<B>(&self, head: &mut Parts, body: B, trip: &Trip, shape: ErrorShape) -> Result<Admitted, ApiError>
     where
         B: HttpBody<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let caller = caller::identify(head, &self.keys);
+        let retries = wishes::retries(&head.headers);
         let told = attribution::take(&mut head.headers);
         let mut asked = asked_by_head(head, told);
         let omit_request = asked.omit_request || self.keep_body.is_none();
         let omit_response = asked.omit_response;
-        let route = route::route(head, &self.endpoints);
+        let listing = route::models(head, &self.router.endpoints);
+        let route = route::route(head, &self.router.endpoints);
         if let Ok(route) = &route {
             asked.record.api = route.api().into();
+        }
+        if listing.is_some() {
+            asked.record.api = "models".into();
         }
         let holder = match caller {
             Ok(holder) => holder,
@@ -163,6 +174,10 @@ impl Door {
             }
         };
         (asked.record.org, asked.record.key) = (holder.org, Some(holder.key));
+        if let Some(one) = listing {
+            trip.asked(asked.record);
+            return router::list(&self.router, holder.org, one.as_deref(), shape).map(Admitted::Answer);
+        }
         let read = match read::whole(body, &head.headers, self.max_body).await {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -174,13 +189,20 @@ impl Door {
         if let Some((model, stream)) = route.as_ref().ok().and_then(|route| route.in_path.clone()) {
             (content.model, content.stream) = (Some(model), stream);
         }
+        if content.model.is_none() && content.is_object {
+            // Where only one thing can be meant, nobody need say it.
+            content.model = self.router.only_model();
+        }
         keep(&mut asked.record, &content, &read, if omit_request { None } else { self.keep_body });
+        let resolved = route.and_then(|route| {
+            content.check(&route, &read)?;
+            let resolved = self.resolve(&route, &content, &asked.record.attribution, &read, trip)?;
+            Ok((route, resolved))
+        });
         trip.asked(asked.record);
-
-        let route = route?;
-        content.check(&route, &read)?;
-        let candidates = self.candidates(&route, &content)?;
-        Ok(Call {
+        let (route, resolved) = resolved?;
+        resolved.notes.into_iter().for_each(|note| trip.note(note));
+        Ok(Admitted::Call(Box::new(Call {
             trip: trip.clone(),
             api: route.api,
             shape,
@@ -192,15 +214,24 @@ impl Door {
             model_span: content.model_span,
             stream: content.stream,
             omit_response: omit_response || self.keep_body.is_none(),
-            candidates,
-        })
+            candidates: resolved.candidates,
+            retries,
+        })))
     }
 
-    fn candidates(&self, route: &Route, content: &Content) -> Result<Vec<Candidate>, ApiError> {
-        match (&route.way, &route.endpoint) {
-            (Way::Proxy(_), Some(endpoint)) => Ok(vec![Candidate { endpoint: endpoint.clone(), model: None }]),
-            _ => model::resolve(content.model.as_deref(), &self.endpoints, &self.prices),
+    fn resolve(
+        &self,
+        route: &Route,
+        content: &Content,
+        attribution: &Attribution,
+        body: &[u8],
+        trip: &Trip,
+    ) -> Result<Resolved, ApiError> {
+        let model = content.model.as_deref();
+        if let (Way::Proxy(_), Some(endpoint)) = (&route.way, &route.endpoint) {
+            return Ok(Resolved { candidates: vec![self.router.proxied(endpoint, model)], ..Resolved::default() });
         }
+        self.router.resolve(&Wanted { model: model.unwrap_or_default(), attribution, body, id: trip.id() })
     }
 }
 

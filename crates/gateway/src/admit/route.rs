@@ -95,8 +95,26 @@ fn with_model_in_path(path: &str, query: Option<&str>) -> Route {
 /// its slashes and colons.
 fn in_path(path: &str) -> Option<(String, bool)> {
     let (_, usual, model) = Api::with_model_in_path(path)?;
-    let model = percent_encoding::percent_decode_str(model).decode_utf8_lossy().into_owned();
-    Some((model, usual.contains("stream")))
+    Some((unescaped(model), usual.contains("stream")))
+}
+
+/// Whether a request lists the gateway's models: all of them (`Some(None)`), or the one that is named.
+pub(super) fn models(head: &Parts, endpoints: &Endpoints) -> Option<Option<String>> {
+    if head.method != Method::GET || endpoints.by_host(&head.headers, &head.uri).is_some() {
+        return None;
+    }
+    let path = head.uri.path();
+    let rest = ["/v1/models", "/models", "/v1beta/models"].iter().find_map(|root| path.strip_prefix(root))?;
+    match rest.strip_prefix('/') {
+        None => rest.is_empty().then_some(None),
+        Some("") => Some(None),
+        Some(name) => Some(Some(unescaped(name))),
+    }
+}
+
+/// A model's name as clients write it into a path: as it is, or with its slashes and colons escaped.
+fn unescaped(name: &str) -> String {
+    percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned()
 }
 
 fn proxy(endpoint: &Arc<Endpoint>, path_and_query: &str) -> Route {

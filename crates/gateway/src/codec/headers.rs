@@ -133,16 +133,21 @@ fn finish(mut headers: HeaderMap, provider: &Provider) -> HeaderMap {
     headers
 }
 
-/// Puts our key for the provider in its place, unless the caller's own stands there. On a provider proxy the caller's key
-/// is meant for that provider; on the AI gateway only where the provider is the one whose dialect the caller speaks, for
-/// a key of one provider must not be shown to another.
+/// Whether a call goes to a provider with the caller's own key. On a provider proxy the caller's key is meant for that
+/// provider; on the AI gateway only where the provider is the one whose dialect the caller speaks, for a key of one
+/// provider must not be shown to another.
+pub(crate) fn has_callers_key(call: &Call, endpoint: &Endpoint) -> bool {
+    let has =
+        |name: &HeaderName| call.headers.get(name).is_some_and(|value| *name != AUTHORIZATION || !is_signature(value));
+    match call.way {
+        Way::Proxy(_) => PROVIDER_KEY_HEADERS.iter().any(has) || key_in_query(call, endpoint).is_some(),
+        Way::Gateway(..) => has(&endpoint.key_header()) && endpoint.is_home_of(call.api),
+    }
+}
+
+/// Puts our key for the provider in its place, unless the caller's own stands there.
 fn authorize(headers: &mut HeaderMap, call: &Call, endpoint: &Endpoint, region: Option<&str>) -> Option<Seal> {
-    let place = endpoint.key_header();
-    let callers_own = match call.way {
-        Way::Proxy(_) => PROVIDER_KEY_HEADERS.iter().any(|name| headers.contains_key(name)),
-        Way::Gateway(..) => headers.contains_key(&place) && endpoint.is_home_of(call.api),
-    };
-    if callers_own {
+    if has_callers_key(call, endpoint) {
         return None;
     }
     for name in PROVIDER_KEY_HEADERS {

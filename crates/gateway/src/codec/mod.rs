@@ -23,7 +23,9 @@ use crate::answer::AnswerBody;
 use crate::call::Try;
 use crate::upstream::{UpstreamBody, UpstreamRequest};
 
-pub(crate) use relay::Relay;
+pub(crate) use headers::has_callers_key;
+pub(crate) use relay::{Relay, broken_off};
+pub(crate) use response::is_event_stream;
 pub(crate) use translate::Translate;
 
 /// What of an answer was counted here because the provider does not.
@@ -64,11 +66,11 @@ where
         let next = self.upstream.clone();
         let mut upstream = std::mem::replace(&mut self.upstream, next);
         Box::pin(async move {
-            let Try { call, candidate } = attempt;
-            if let Some(counted) = count::answer(&call, &candidate)? {
+            if let Some(counted) = count::answer(&attempt.call, &attempt.candidate)? {
                 return Ok(counted);
             }
-            let (sent, plan) = request::write(&call, &candidate)?;
+            let (sent, plan) = request::write(&attempt)?;
+            let Try { call, candidate, .. } = attempt;
             let answered = upstream.call(sent).await?;
             call.trip.attempt_answered(answered.status().as_u16());
             response::read(&call, &candidate, plan, answered).await

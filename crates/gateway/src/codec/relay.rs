@@ -24,19 +24,23 @@ pin_project! {
         // What hiding made of one frame: at most a few pieces.
         ready: VecDeque<Bytes>,
         on_break: Option<ErrorShape>,
+        // Whether a stream of this API says that it is over.
+        says_its_end: bool,
         done: bool,
     }
 }
 
 impl Relay {
     /// Hands on `upstream`, fed to `tap` first. `events`: it is an event stream, and its client reads errors in this shape.
+    /// `says_its_end`: its last event tells that it is over; without that it was cut, in however good order.
     pub(super) fn new(
         upstream: UpstreamBody,
         tap: SharedTap,
         hide: Option<HideUsage>,
         events: Option<ErrorShape>,
+        says_its_end: bool,
     ) -> Self {
-        Self { upstream, tap, hide, ready: VecDeque::new(), on_break: events, done: false }
+        Self { upstream, tap, hide, ready: VecDeque::new(), on_break: events, says_its_end, done: false }
     }
 }
 
@@ -65,6 +69,11 @@ impl Body for Relay {
                     if let Some(hide) = this.hide {
                         hide.finish(|piece| this.ready.push_back(piece));
                     }
+                    if let (Some(shape), true) = (*this.on_break, *this.says_its_end)
+                        && !this.tap.has_ended()
+                    {
+                        this.ready.push_back(shape.event(&broken_off(UpstreamBroken::Connection)));
+                    }
                 }
                 Some(Err(broken)) => {
                     *this.done = true;
@@ -88,7 +97,7 @@ impl Body for Relay {
 }
 
 /// What a client is told when its stream breaks off.
-pub(super) fn broken_off(broken: UpstreamBroken) -> ApiError {
+pub(crate) fn broken_off(broken: UpstreamBroken) -> ApiError {
     let message = match broken {
         UpstreamBroken::Connection => {
             "The provider's connection broke off in the middle of the answer; the text so far is not complete."

@@ -11,7 +11,7 @@ use tachograph_reply::{ApiError, ErrorKind};
 
 use super::headers::Outgoing;
 use super::{embed, headers};
-use crate::call::{Call, Candidate, Way};
+use crate::call::{Call, Candidate, Try, Way};
 use crate::endpoint::Endpoint;
 use crate::place::region_in;
 use crate::upstream::UpstreamRequest;
@@ -30,7 +30,8 @@ pub(super) enum Plan {
 }
 
 /// Writes the request for this candidate, and says how its answer is to be read.
-pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamRequest, Plan), ApiError> {
+pub(super) fn write(attempt: &Try) -> Result<(UpstreamRequest, Plan), ApiError> {
+    let (call, candidate) = (&*attempt.call, &attempt.candidate);
     let endpoint = &candidate.endpoint;
     let model = candidate.model.as_deref().or(call.model.as_deref()).unwrap_or_default();
     // What the model is called there is the provider's matter; on the record it keeps its name.
@@ -60,7 +61,7 @@ pub(super) fn write(call: &Call, candidate: &Candidate) -> Result<(UpstreamReque
                     (uri, provider, None, Some(dialect))
                 }
                 (None, None) => match tachograph_providers::embed::target(api, provider) {
-                    Some(target) => return embeddings(call, candidate, api, target),
+                    Some(target) => return embeddings(attempt, api, target),
                     None => return Err(no_such_api(api, endpoint)),
                 },
             }
@@ -98,12 +99,8 @@ fn upstream(
     Ok(UpstreamRequest { endpoint: endpoint.clone(), id: call.trip.id(), request, body, seal: outgoing.seal })
 }
 
-fn embeddings(
-    call: &Call,
-    candidate: &Candidate,
-    api: &'static Api,
-    target: Target,
-) -> Result<(UpstreamRequest, Plan), ApiError> {
+fn embeddings(attempt: &Try, api: &'static Api, target: Target) -> Result<(UpstreamRequest, Plan), ApiError> {
+    let (call, candidate) = (&*attempt.call, &attempt.candidate);
     let endpoint = &candidate.endpoint;
     let provider = &endpoint.provider;
     let model = candidate.model.as_deref().or(call.model.as_deref()).unwrap_or_default();
@@ -142,7 +139,14 @@ fn with_model(call: &Call, candidate: &Candidate, provider: &Provider, model: &s
     if !is_proxied && is_chat && (provider.names_model_in_path() || !provider.body.is_empty()) {
         return in_its_own_words(call, provider);
     }
-    let (Some(_), Some(span)) = (&candidate.model, &call.model_span) else { return call.body.clone() };
+    let (Some(_), false) = (&candidate.model, is_proxied) else { return call.body.clone() };
+    let Some(span) = &call.model_span else {
+        // It was not in the body: Google's clients say it in the path, and where there is only one nobody need say it.
+        let says_nothing = call.api.is_some_and(|api| api.family() != DialectId::GeminiGenerateContent);
+        let name = serde_json::Value::from(model).to_string();
+        let named = says_nothing.then(|| json::set(&call.body, "model", name.as_bytes()));
+        return named.flatten().unwrap_or_else(|| call.body.clone());
+    };
     let is_json = call.body.get(span.start) == Some(&b'"');
     let name = if is_json { serde_json::Value::from(model).to_string() } else { model.to_owned() };
     if &call.body[span.clone()] == name.as_bytes() {

@@ -53,7 +53,8 @@ pub(super) async fn read(
             // A stream of lines or frames can end with an error only in the one dialect that has such lines.
             let of_one = matches!(call.shape, ErrorShape::Ollama | ErrorShape::Bedrock);
             let told = events || of_one && is_stream(&head.headers);
-            let relay = Relay::new(body, tap.clone(), hide, told.then_some(call.shape));
+            let says_its_end = call.api.is_some_and(|api| api.dialect().is_some()) && head.status.is_success();
+            let relay = Relay::new(body, tap.clone(), hide, told.then_some(call.shape), says_its_end);
             head.extensions.insert(served.with_shared_tap(tap));
             Ok(Response::from_parts(head, AnswerBody::Relay { body: relay }))
         }
@@ -147,7 +148,7 @@ fn tap_for(api: Option<&'static Api>, events: bool, head: &Parts) -> Box<dyn Tap
     }
 }
 
-pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 

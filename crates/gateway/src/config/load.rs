@@ -225,6 +225,7 @@ fn check(config: &Config, faults: &mut Vec<Fault>) {
         let message = "no request with a body could be taken; the default is 64MiB".to_owned();
         faults.push(Fault { path: "max_request_body".to_owned(), message });
     }
+    super::retries::check(config, faults);
 }
 
 fn is_base_url(text: &str) -> bool {

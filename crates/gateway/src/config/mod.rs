@@ -8,6 +8,7 @@ mod fault;
 mod keeping;
 mod load;
 mod provider;
+mod retries;
 mod secret;
 mod units;
 
@@ -19,11 +20,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tachograph_pricing::{Contract, ContractHolder, PriceSources};
 use tachograph_redact::{BadRule, Policy, Privacy, Redactor, Rule};
+use tachograph_routing::Routes;
 
 pub use fault::{Fault, Faults};
 pub use keeping::{LoggerConfig, SpoolConfig};
 pub use load::{Environment, Sources, load};
 pub use provider::{KeyConfig, ProviderConfig};
+pub use retries::{BackoffConfig, RetriesConfig};
 pub use secret::Secret;
 pub use units::{ByteSize, Span};
 
@@ -45,6 +48,10 @@ pub struct Config {
     pub store: StoreConfig,
     /// Providers: additions to the built-in rows, or rows of their own.
     pub providers: BTreeMap<String, ProviderConfig>,
+    /// Virtual models.
+    pub routes: Routes,
+    /// How often a target is asked, and when again.
+    pub retries: RetriesConfig,
     /// Connections to providers.
     pub upstream: UpstreamConfig,
     /// What of a call is kept.
@@ -67,6 +74,8 @@ impl Default for Config {
             console: ConsoleConfig::default(),
             store: StoreConfig::default(),
             providers: BTreeMap::new(),
+            routes: Routes::new(),
+            retries: RetriesConfig::default(),
             upstream: UpstreamConfig::default(),
             logging: LoggingConfig::default(),
             spool: SpoolConfig::default(),

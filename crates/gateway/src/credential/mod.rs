@@ -6,7 +6,6 @@ mod aws;
 mod google;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -14,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body_util::Full;
 use tachograph_providers::{AuthStyle, Provider};
 use tachograph_reply::ApiError;
+use tachograph_routing::Keys;
 
 use crate::config::{Environment, KeyConfig, ProviderConfig};
 use crate::upstream::Pool;
@@ -25,7 +25,6 @@ use google::GoogleAccount;
 pub(crate) struct Credential {
     /// Which of them it is, counted from 0.
     pub(crate) index: u32,
-    weight: u32,
     pub(crate) kind: Kind,
 }
 
@@ -43,7 +42,7 @@ pub(crate) enum Kind {
 #[derive(Default)]
 pub(crate) struct Credentials {
     all: Vec<Arc<Credential>>,
-    turn: AtomicUsize,
+    turns: Keys,
 }
 
 impl Credentials {
@@ -76,28 +75,24 @@ impl Credentials {
             });
         }
         let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        let weights: Vec<u32> = kinds.iter().map(|(weight, _)| *weight).collect();
         let numbered = kinds.into_iter().enumerate();
-        let all =
-            numbered.map(|(at, (weight, kind))| Arc::new(Credential { index: number(at), weight, kind })).collect();
-        Self { all, turn: AtomicUsize::new(0) }
+        let all = numbered.map(|(at, (_, kind))| Arc::new(Credential { index: number(at), kind })).collect();
+        Self { all, turns: Keys::weighted(&weights) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// The one whose turn it is: each as often as its weight says.
-    pub(crate) fn next(&self) -> Option<&Arc<Credential>> {
-        let total: usize = self.all.iter().map(|credential| credential.weight as usize).sum();
-        if total == 0 || self.all.len() == 1 {
-            return self.all.first();
-        }
-        let mut turn = self.turn.fetch_add(1, Ordering::Relaxed) % total;
-        self.all.iter().find(|credential| {
-            let mine = turn < credential.weight as usize;
-            turn = turn.saturating_sub(credential.weight as usize);
-            mine
-        })
+    /// The one whose turn it is: each as often as its weight says, but for those that are benched.
+    pub(crate) fn next(&self, now: u64) -> Option<&Arc<Credential>> {
+        self.all.get(usize::try_from(self.turns.turn(now)?).ok()?)
+    }
+
+    /// Whose turn it is, and who is benched.
+    pub(crate) fn turns(&self) -> &Keys {
+        &self.turns
     }
 
     /// What the credentials know of the project that they are of.
@@ -182,8 +177,8 @@ mod tests {
             ProviderConfig { api_keys: vec![key("a", 2), key("b", 1), key("c", 0)], ..ProviderConfig::default() };
         let openai = tachograph_providers::Registry::builtin().get("openai").unwrap();
         let credentials = Credentials::of(openai, &config, &|_| Some("ignored".to_owned()));
-        let turns: Vec<u32> = (0..6).map(|_| credentials.next().unwrap().index).collect();
-        assert_eq!(turns, [0, 0, 1, 0, 0, 1], "a key of no weight has no turn");
+        let turns: Vec<u32> = (0..6).map(|_| credentials.next(1).unwrap().index).collect();
+        assert_eq!(turns, [0, 1, 0, 0, 1, 0], "a key of no weight has no turn");
     }
 
     #[test]

@@ -141,6 +141,12 @@ impl Catalog {
         self.matches.get_or(provider, model, || crate::matching::find(&self.index, provider, model))
     }
 
+    /// Whether any provider lists a model under this very name, whatever its case, as an id or an alias.
+    #[must_use]
+    pub fn is_listed(&self, model: &str) -> bool {
+        self.index.listing(&model.trim().to_ascii_lowercase()).next().is_some()
+    }
+
     /// The cost of usage at a match's prices.
     ///
     /// It is [`CostState::UnknownModel`] where nothing of what was used has a price there (tokens of a model that is
