@@ -71,6 +71,10 @@ impl<S: RecordSink> RecordSink for Priced<S> {
 /// What a recorded call costs at these prices, as of its own time; `None` where its usage or its provider is not known,
 /// or where it is of an API that costs nothing.
 pub(crate) fn cost_of(row: &Row, catalog: &Catalog) -> Option<CostState> {
+    // What another row counts is priced there.
+    if row.control.counted_by.is_some() {
+        return None;
+    }
     let (provider, usage) = (row.provider.as_deref()?, row.usage.clone().filter(|_| !is_free(&row.api))?);
     let context =
         PriceContext { service_tier: row.service_tier.as_deref(), ..PriceContext::at(row.timing.received_at) };

@@ -20,6 +20,9 @@ pub struct Control {
     /// What a careful reader should know of how the call was served: what a translation dropped, what a policy changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// The record that counts what this one tells too: usage and cost of one call are counted once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted_by: Option<RecordId>,
     /// What was taken out of the record before it was written: rules, and how often each found something.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redacted: Vec<(String, u32)>,
@@ -29,7 +32,11 @@ impl Control {
     /// Whether nothing was decided.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.cache.is_none() && self.limits.is_empty() && self.notes.is_empty() && self.redacted.is_empty()
+        self.counted_by.is_none()
+            && self.cache.is_none()
+            && self.limits.is_empty()
+            && self.notes.is_empty()
+            && self.redacted.is_empty()
     }
 }
 

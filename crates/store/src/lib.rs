@@ -110,6 +110,7 @@
 mod batch;
 mod document;
 mod error;
+mod join;
 mod key;
 mod location;
 mod marks;

@@ -29,7 +29,7 @@ use crate::tables::{
 };
 use crate::{
     BadSql, Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
-    Repricing, Search, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord, UserSql, sql,
+    Repricing, Search, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord, UserSql, join, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -38,7 +38,11 @@ pub(crate) const STEPS: &[Step] = &[
     (3, "control", include_str!("migrations/0003_control.sql")),
     (4, "marks", include_str!("migrations/0004_marks.sql")),
     (5, "gateways", include_str!("migrations/0005_gateways.sql")),
+    (6, "traces", include_str!("migrations/0006_traces.sql")),
 ];
+
+/// The lock under which the rows of traces are looked at.
+const JOINING: i64 = 0x7461_6368_6f01;
 
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -111,7 +115,22 @@ impl PostgresStore {
     async fn append_batch(&self, batch: Batch) -> Result<usize, StoreError> {
         let mut transaction = self.writers.begin().await.map_err(sort)?;
         let new = insert::insert(&mut transaction, &REQUESTS, &batch.entries).await?;
+        let traces = join::traces(&batch.entries);
         insert::insert(&mut transaction, &BODIES, &batch.bodies_of(&new)).await?;
+        if !traces.is_empty() {
+            // Of two batches with rows of one trace the second sees the first's.
+            let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(JOINING);
+            lock.execute(&mut *transaction).await.map_err(sort)?;
+        }
+        for (org, traces) in traces {
+            let rows =
+                join::members::<Postgres>(org, &traces).build().fetch_all(&mut *transaction).await.map_err(sort)?;
+            let members = rows.iter().map(join::Member::read).collect::<Result<Vec<_>, _>>()?;
+            for (id, control) in join::joined(&members) {
+                let mut stop = join::stop_counting::<Postgres>(org, id, &control)?;
+                stop.build().execute(&mut *transaction).await.map_err(sort)?;
+            }
+        }
         transaction.commit().await.map_err(sort)?;
         Ok(new.len())
     }

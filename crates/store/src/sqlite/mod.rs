@@ -36,7 +36,7 @@ use crate::tables::{
 };
 use crate::{
     BadSql, Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
-    Repricing, Search, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord, UserSql, sql,
+    Repricing, Search, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord, UserSql, join, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -45,6 +45,7 @@ pub(crate) const STEPS: &[Step] = &[
     (3, "control", include_str!("migrations/0003_control.sql")),
     (4, "marks", include_str!("migrations/0004_marks.sql")),
     (5, "gateways", include_str!("migrations/0005_gateways.sql")),
+    (6, "traces", include_str!("migrations/0006_traces.sql")),
 ];
 
 /// How long to wait for another process's write lock.
@@ -164,6 +165,7 @@ impl Store for SqliteStore {
     fn append<'a>(&'a self, batch: &'a [LogRecord]) -> StoreFuture<'a, usize> {
         Box::pin(async move {
             let batch = Batch::prepare(batch).await?;
+            let traces = join::traces(&batch.entries);
             let mut transaction = self.write().await?;
             let newest = insert::newest(&mut transaction).await?;
             let new = insert::insert(&mut transaction, &REQUESTS, &batch.entries).await?;
@@ -173,6 +175,15 @@ impl Store for SqliteStore {
                 batch.bodies_of(&insert::inserted_after(&mut transaction, newest).await?)
             };
             insert::insert(&mut transaction, &BODIES, &bodies).await?;
+            for (org, traces) in traces {
+                let rows =
+                    join::members::<Sqlite>(org, &traces).build().fetch_all(&mut *transaction).await.map_err(sort)?;
+                let members = rows.iter().map(join::Member::read).collect::<Result<Vec<_>, _>>()?;
+                for (id, control) in join::joined(&members) {
+                    let mut stop = join::stop_counting::<Sqlite>(org, id, &control)?;
+                    stop.build().execute(&mut *transaction).await.map_err(sort)?;
+                }
+            }
             transaction.commit().await.map_err(sort)?;
             Ok(new)
         })

@@ -76,6 +76,10 @@ impl Entry {
         })
     }
 
+    pub(crate) fn row(&self) -> &Row {
+        &self.row
+    }
+
     fn tokens(&self, count: fn(&Usage) -> u64) -> Option<i64> {
         self.row.usage.as_ref().map(|usage| int(count(usage)))
     }

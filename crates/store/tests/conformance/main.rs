@@ -10,6 +10,7 @@ mod append;
 mod backend;
 mod fetch;
 mod gateways;
+mod join;
 mod keys;
 mod lifecycle;
 mod oracle;

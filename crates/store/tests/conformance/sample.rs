@@ -220,6 +220,7 @@ fn control(dice: &mut Dice) -> Control {
             })
             .collect(),
         notes: (0..dice.below(3)).map(|_| dice.odd()).collect(),
+        counted_by: dice.maybe(|_| RecordId::generate()),
         redacted: (0..dice.below(2)).map(|_| (dice.odd(), 3)).collect(),
     }
 }
