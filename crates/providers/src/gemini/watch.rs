@@ -39,11 +39,7 @@ impl GeminiWatch {
 
     /// Usage so far: each event restates it.
     pub(super) fn usage(&self) -> UsageReading {
-        if self.usage.is_empty() {
-            return UsageReading::Absent;
-        }
-        let usage = serde_json::from_slice(&self.usage).unwrap_or_default();
-        usage::reading(ApiShape::GeminiGenerateContent, &usage)
+        usage::told(ApiShape::GeminiGenerateContent, &self.usage).usage
     }
 
     fn piece(&mut self, body: &[u8]) {

@@ -1,7 +1,7 @@
 //! What goes on the record of an answer, found by scanning.
 
 use serde_json::Value;
-use tachograph_record::{Reading, RecordedError, UsageReading};
+use tachograph_record::{Reading, RecordedError};
 
 use super::finish_reason;
 use crate::fault::Fault;
@@ -122,19 +122,14 @@ impl Watch for OpenAiWatch {
     }
 
     fn reading(&mut self) -> Reading {
-        let usage = serde_json::from_slice::<Value>(&self.usage).unwrap_or_default();
-        let tier = self.service_tier.take().or_else(|| usage.get("service_tier")?.as_str().map(str::to_owned));
+        let told = usage::told(ApiShape::OpenAiChat, &self.usage);
         Reading {
             model: self.model.take(),
-            usage: if self.usage.is_empty() {
-                UsageReading::Absent
-            } else {
-                usage::reading(ApiShape::OpenAiChat, &usage)
-            },
+            usage: told.usage,
             finish_reason: self.finish.as_deref().map(finish_reason),
             native_finish_reason: self.finish.take(),
-            service_tier: tier,
-            provider_cost: usage::reported_cost(&usage),
+            service_tier: self.service_tier.take().or(told.service_tier),
+            provider_cost: told.cost,
             error: self.error.take(),
             ended: self.ended(),
         }

@@ -1,7 +1,7 @@
 //! What goes on the record of an answer, found by scanning.
 
 use serde_json::Value;
-use tachograph_record::{Reading, RecordedError, UsageReading};
+use tachograph_record::{Reading, RecordedError};
 
 use super::{CLIENT_CALLS, finish_reason};
 use crate::fault::Fault;
@@ -21,7 +21,8 @@ pub(super) struct ResponsesWatch {
     /// The status, and why the answer is incomplete, if it is.
     status: Option<String>,
     reason: Option<String>,
-    usage: Value,
+    /// The last usage object, as JSON.
+    usage: Vec<u8>,
     error: Option<RecordedError>,
 }
 
@@ -44,7 +45,7 @@ impl ResponsesWatch {
                 b"status" => self.status = word(),
                 b"service_tier" => self.service_tier = word().or(self.service_tier.take()),
                 b"incomplete_details" => self.reason = json::text_of(value, "reason").map(|word| word.into_owned()),
-                b"usage" if value.starts_with(b"{") => self.usage = serde_json::from_slice(value).unwrap_or_default(),
+                b"usage" if value.starts_with(b"{") => self.usage = value.to_vec(),
                 b"output" => json::elements(value).for_each(|span| self.item(&value[span])),
                 b"error" if value.starts_with(b"{") || value.starts_with(b"\"") => self.fault(body),
                 _ => {}
@@ -108,17 +109,14 @@ impl Watch for ResponsesWatch {
         let pending = |word: &String| matches!(word.as_str(), "in_progress" | "queued");
         let word = self.reason.take().or_else(|| self.status.take()).filter(|word| !pending(word));
         let word = word.filter(|_| self.error.is_none() || self.ended);
+        let told = usage::told(ApiShape::OpenAiResponses, &self.usage);
         Reading {
             model: self.model.take(),
-            usage: if self.usage.is_null() {
-                UsageReading::Absent
-            } else {
-                usage::reading(ApiShape::OpenAiResponses, &self.usage)
-            },
+            usage: told.usage,
             finish_reason: word.as_deref().map(|word| finish_reason(word, self.called)),
             native_finish_reason: word,
             service_tier: self.service_tier.take(),
-            provider_cost: usage::reported_cost(&self.usage),
+            provider_cost: told.cost,
             error: self.error.take(),
             ended: self.ended,
         }

@@ -19,6 +19,7 @@
 //! Counts that cannot be (negative, more cached than read, not a number) are an error that names the field, never a
 //! smaller number.
 
+mod node;
 mod number;
 mod settle;
 mod shape;
@@ -30,6 +31,7 @@ use std::fmt;
 use serde_json::Value;
 use tachograph_record::{Money, Usage, UsageReading};
 
+use node::Node;
 pub use shape::ApiShape;
 pub use totals::{Totals, totals};
 pub(crate) use write::{anthropic_usage, converse_usage, gemini_usage, openai_usage, responses_usage};
@@ -66,6 +68,10 @@ impl std::error::Error for UsageError {}
 ///
 /// If the object reports nothing, or numbers that cannot be.
 pub fn normalize(shape: ApiShape, provider: &str, usage: &Value) -> Result<Usage, UsageError> {
+    leaves(shape, provider, &Node::from(usage))
+}
+
+fn leaves(shape: ApiShape, provider: &str, usage: &Node<'_>) -> Result<Usage, UsageError> {
     let row = shape::row(shape, usage);
     let read = settle::Counts::read(row, usage)?;
     settle::settle(row, provider, usage, &read)
@@ -73,7 +79,30 @@ pub fn normalize(shape: ApiShape, provider: &str, usage: &Value) -> Result<Usage
 
 /// [`normalize`] as a [`UsageReading`]; null and absence are alike.
 pub(crate) fn reading(shape: ApiShape, usage: &Value) -> UsageReading {
-    match normalize(shape, "", usage) {
+    reading_of(shape, &Node::from(usage))
+}
+
+/// What a usage object says, read from its text.
+pub(crate) struct Told {
+    pub(crate) usage: UsageReading,
+    /// What the provider says it charges.
+    pub(crate) cost: Option<Money>,
+    /// The service tier, which some name here.
+    pub(crate) service_tier: Option<String>,
+}
+
+/// Reads a usage object's text; an empty one says nothing.
+pub(crate) fn told(shape: ApiShape, text: &[u8]) -> Told {
+    let usage = Node::read(text);
+    Told {
+        usage: if text.is_empty() { UsageReading::Absent } else { reading_of(shape, &usage) },
+        cost: cost_of(&usage),
+        service_tier: usage.get("service_tier").and_then(Node::as_str).map(str::to_owned),
+    }
+}
+
+fn reading_of(shape: ApiShape, usage: &Node<'_>) -> UsageReading {
+    match leaves(shape, "", usage) {
         Ok(usage) => UsageReading::Known(usage),
         Err(UsageError::NoUsage) => UsageReading::Absent,
         Err(error) => UsageReading::Invalid(error.to_string()),
@@ -84,12 +113,16 @@ pub(crate) fn reading(shape: ApiShape, usage: &Value) -> UsageReading {
 /// `cost.total_cost`, xAI's `cost_in_usd_ticks` (10⁻¹⁰ USD).
 #[must_use]
 pub fn reported_cost(usage: &Value) -> Option<Money> {
+    cost_of(&Node::from(usage))
+}
+
+fn cost_of(usage: &Node<'_>) -> Option<Money> {
     const ATTO_PER_TICK: i128 = 100_000_000;
-    if let Some(ticks) = usage.get("cost_in_usd_ticks").and_then(Value::as_u64) {
+    if let Some(ticks) = usage.get("cost_in_usd_ticks").and_then(Node::as_u64) {
         return Some(Money::from_atto(i128::from(ticks) * ATTO_PER_TICK));
     }
     let cost = match usage.get("cost")? {
-        Value::Object(parts) => parts.get("total_cost")?,
+        parts @ Node::Object(_) => parts.get("total_cost")?,
         cost => cost,
     };
     let dollars = match (cost.as_u64(), cost.as_f64()) {

@@ -1,21 +1,19 @@
 //! Reading counts out of JSON.
 
-use serde_json::Value;
 use tachograph_record::Quantity;
+
+use super::node::Node;
 
 /// More tokens than any call can have; beyond it a number is a fault, not a count.
 const MAX_COUNT: u64 = 1 << 54;
 
 /// A count of tokens. Whole floats (`12.0`) and digits in a string pass; both are sent by real servers.
-pub(super) fn count(value: &Value) -> Result<u64, &'static str> {
+pub(super) fn count(value: &Node<'_>) -> Result<u64, &'static str> {
     let count = match value {
-        Value::Number(number) => match (number.as_u64(), number.as_f64()) {
-            (Some(count), _) => count,
-            (None, Some(float)) if float < 0.0 => return Err("is negative"),
-            (None, Some(float)) => whole(float).ok_or("is not a whole count of tokens")?,
-            (None, None) => return Err("is not a number"),
-        },
-        Value::String(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+        Node::Count(count) => *count,
+        Node::Float(float) if *float < 0.0 => return Err("is negative"),
+        Node::Float(float) => whole(*float).ok_or("is not a whole count of tokens")?,
+        Node::Text(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             digits.parse().map_err(|_| "is larger than any call can be")?
         }
         _ => return Err("is not a number"),
@@ -30,7 +28,7 @@ fn whole(float: f64) -> Option<u64> {
 }
 
 /// A count of something other than tokens: seconds come as decimals.
-pub(super) fn quantity(value: &Value) -> Result<Quantity, &'static str> {
+pub(super) fn quantity(value: &Node<'_>) -> Result<Quantity, &'static str> {
     if let Ok(count) = count(value) {
         return Quantity::whole(count).ok_or("is larger than any call can be");
     }
@@ -66,15 +64,16 @@ mod tests {
             (json!("12a"), Err("is not a number")),
             (json!([]), Err("is not a number")),
         ] {
-            assert_eq!(count(&value), want, "{value}");
+            assert_eq!(count(&Node::from(&value)), want, "{value}");
         }
     }
 
     #[test]
     fn quantities() {
-        assert_eq!(quantity(&json!(7.25)).unwrap().to_string(), "7.25");
-        assert_eq!(quantity(&json!(3)).unwrap().to_string(), "3");
-        assert_eq!(quantity(&json!(0.123_456_789)).unwrap().to_string(), "0.123456");
-        assert_eq!(quantity(&json!(-0.5)), Err("is negative"));
+        let of = |value: serde_json::Value| quantity(&Node::from(&value));
+        assert_eq!(of(json!(7.25)).unwrap().to_string(), "7.25");
+        assert_eq!(of(json!(3)).unwrap().to_string(), "3");
+        assert_eq!(of(json!(0.123_456_789)).unwrap().to_string(), "0.123456");
+        assert_eq!(of(json!(-0.5)), Err("is negative"));
     }
 }

@@ -1,9 +1,9 @@
 //! From counts that overlap to leaves that do not.
 
-use serde_json::Value;
 use tachograph_record::{CacheTtl, Direction, Kind, Leaf, Modality, Quantity, Unit, Usage};
 
 use super::UsageError;
+use super::node::Node;
 use super::number::{count, quantity};
 use super::shape::{Paths, Place, Row, find};
 
@@ -30,7 +30,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn read(row: &'static Row, usage: &Value) -> Checked<Self> {
+    pub(super) fn read(row: &'static Row, usage: &Node<'_>) -> Checked<Self> {
         let one = |paths: Paths| first(usage, paths, count);
         let some = |paths: Paths| Ok(one(paths)?.unwrap_or(0));
         let each = |table: &'static [(Modality, Paths)]| -> Checked<Vec<(Modality, u64)>> {
@@ -70,7 +70,7 @@ fn billed(input: Option<u64>, output: Option<u64>) -> Option<(u64, u64)> {
     (input.is_some() || output.is_some()).then(|| (input.unwrap_or(0), output.unwrap_or(0)))
 }
 
-fn first<T>(usage: &Value, paths: Paths, read: fn(&Value) -> Result<T, &'static str>) -> Checked<Option<T>> {
+fn first<T>(usage: &Node<'_>, paths: Paths, read: fn(&Node<'_>) -> Result<T, &'static str>) -> Checked<Option<T>> {
     for &field in paths {
         if let Some(value) = find(usage, field) {
             return read(value).map(Some).map_err(|why| UsageError::Invalid { field, why });
@@ -122,11 +122,11 @@ impl Beside {
 }
 
 /// The leaves.
-pub(super) fn settle(row: &'static Row, provider: &str, usage: &Value, counts: &Counts) -> Checked<Usage> {
+pub(super) fn settle(row: &'static Row, provider: &str, usage: &Node<'_>, counts: &Counts) -> Checked<Usage> {
     // Perplexity's deep research counts citations and reasoning beside what it wrote, and leaves them out of the total.
     let searches = row.citation.iter().chain(&["num_search_queries"]).any(|path| find(usage, path).is_some());
     let beside = Beside::find(row, provider, counts, searches);
-    let heard = find(usage, "prompt_audio_seconds").and_then(Value::as_f64).is_some_and(|seconds| seconds > 0.0);
+    let heard = find(usage, "prompt_audio_seconds").and_then(Node::as_f64).is_some_and(|seconds| seconds > 0.0);
     let mut leaves = Usage::reported([]);
     settle_input(row, counts, &beside, &mut leaves)?;
     settle_output(row, counts, &beside, &mut leaves);

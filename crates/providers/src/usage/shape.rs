@@ -1,7 +1,8 @@
 //! What each API's usage object looks like: one row each.
 
-use serde_json::Value;
 use tachograph_record::{Modality, Unit};
+
+use super::node::Node;
 
 /// A shape of usage object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -330,7 +331,7 @@ static ROWS: &[Row] = &[
 
 /// The row to read this object with. Where it holds nothing of the shape it should have (a gateway in between
 /// translated it, InvokeModel), the first row it holds an input or output count of.
-pub(super) fn row(shape: ApiShape, usage: &Value) -> &'static Row {
+pub(super) fn row(shape: ApiShape, usage: &Node<'_>) -> &'static Row {
     let own = ROWS.iter().find(|row| row.shape == shape).unwrap_or(&ROWS[0]);
     let fits = |row: &&Row| row.input.iter().chain(row.output).any(|path| find(usage, path).is_some());
     let has_unit = own.units.iter().any(|(_, paths)| paths.iter().any(|path| find(usage, path).is_some()));
@@ -347,24 +348,15 @@ pub(super) fn row(shape: ApiShape, usage: &Value) -> &'static Row {
     ROWS.iter().filter(|row| COMMON.contains(&row.shape)).find(fits).unwrap_or(own)
 }
 
-/// An object's member. Usage objects have a dozen members: comparing names is several times cheaper than hashing one.
-fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
-    const FEW: usize = 32;
-    let members = value.as_object()?;
-    if members.len() > FEW {
-        members.get(name)
-    } else {
-        members.iter().find(|(held, _)| *held == name).map(|(_, value)| value)
-    }
-}
-
 /// What stands at a path, if it is not null. For a list's path, the entry of that word.
-pub(super) fn find<'a>(usage: &'a Value, path: &str) -> Option<&'a Value> {
+pub(super) fn find<'n, 'a>(usage: &'n Node<'a>, path: &str) -> Option<&'n Node<'a>> {
     let found = match path.strip_suffix(']').and_then(|path| path.split_once('[')) {
-        None => path.split('.').try_fold(usage, member)?,
+        None => path.split('.').try_fold(usage, Node::get)?,
         Some((list, word)) => {
-            let is = |entry: &&Value| ["modality", "ttl"].iter().any(|key| entry[*key].as_str() == Some(word));
-            let entry = member(usage, list)?.as_array()?.iter().find(is)?;
+            let is = |entry: &&Node<'_>| {
+                ["modality", "ttl"].iter().any(|key| entry.get(key).and_then(Node::as_str) == Some(word))
+            };
+            let entry = usage.get(list)?.as_list()?.iter().find(is)?;
             entry.get("tokenCount").or_else(|| entry.get("inputTokens"))?
         }
     };
