@@ -14,7 +14,7 @@ async fn gateway_demo_fills_the_store_with_a_believable_day() {
     let setup = setup();
     setup.write();
     let directory = setup.directory();
-    let finished = run(directory.path(), &["demo", "--requests", "60", "--seed", "1"], &[], "");
+    let finished = run(directory.path(), &["demo", "--requests", "60", "--days", "1", "--seed", "1"], &[], "");
     assert_eq!(finished.code, Some(0), "{finished:?}");
     assert!(finished.out.contains("60 calls"), "{}", finished.out);
     let gateway = setup.start().await;

@@ -18,7 +18,7 @@ use tower::Service;
 use crate::keeping;
 
 /// The console's paths: these and all below them.
-const CONSOLE: [&str; 5] = ["/api", "/assets", "/login", "/logout", "/requests"];
+const CONSOLE: [&str; 4] = ["/api", "/assets", "/login", "/logout"];
 
 /// The gateway and, where it shares the port, the console.
 #[derive(Clone)]
@@ -36,7 +36,9 @@ impl Front {
     fn is_for_console(&self, request: &Request<Incoming>) -> bool {
         let path = request.uri().path();
         let below = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let is_page = path == "/" && matches!(*request.method(), Method::GET | Method::HEAD);
+        let page = path == "/" || tachograph_console::PAGES.iter().any(below);
+        // Pages are only read; other methods may be a provider's own path.
+        let is_page = page && matches!(*request.method(), Method::GET | Method::HEAD);
         // A host that names a provider is that provider's, whatever the path: OpenRouter's begins with /api.
         (is_page || CONSOLE.iter().chain(&API_PATHS).any(below))
             && self.endpoints.by_host(request.headers(), request.uri()).is_none()

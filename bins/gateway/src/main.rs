@@ -89,12 +89,15 @@ enum Command {
         /// The export, a CSV file
         file: PathBuf,
     },
-    /// Fill the store with a believable day of traffic through the real path
+    /// Fill the store with believable days of traffic through the real path, the last with the cause of a risen bill
     Demo {
         /// How many calls
-        #[arg(long, default_value_t = 500)]
+        #[arg(long, default_value_t = 1000)]
         requests: usize,
-        /// The same seed makes the same day
+        /// Over how many days up to now they are spread
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=400))]
+        days: u16,
+        /// The same seed makes the same days
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
@@ -201,7 +204,7 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
             })?;
             in_runtime(run::reconcile(config()?, ReconcileCommand { provider, export }))
         }
-        Command::Demo { requests, seed } => in_runtime(run::demo(config()?, requests, seed)),
+        Command::Demo { requests, days, seed } => in_runtime(run::demo(config()?, days, requests, seed)),
         Command::Migrate => in_runtime(run::migrate(config()?)),
         Command::Keys { command } => {
             let command = match command {

@@ -92,7 +92,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     Ok(())
 }
 
-pub(crate) async fn demo(config: Config, calls: usize, seed: u64) -> Result<(), CommandError> {
+pub(crate) async fn demo(config: Config, days: u16, calls: usize, seed: u64) -> Result<(), CommandError> {
     let store = open(&config).await?;
     let (key, row) =
         tachograph_gateway::generate("demo traffic").map_err(|error| CommandError::Internal(error.to_string()))?;
@@ -104,7 +104,7 @@ pub(crate) async fn demo(config: Config, calls: usize, seed: u64) -> Result<(), 
     let sink = Edited::new(logger.intake(), privacy::edit(&config)?);
     let gateway = gateway(&config, keys, router, sink)?;
     let mut out = io::stdout();
-    let report = commands::demo(gateway, &key, calls, seed, &mut out).await?;
+    let report = commands::demo(gateway, &key, days, calls, seed, &mut out).await?;
     let left = logger.finish(FLUSH).await;
     store.revoke_key(row.id, tachograph_record::Timestamp::now()).await?;
     store.close().await?;

@@ -2,27 +2,38 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { eventsOf, layOut } from '../assets/json.js';
-import { addressOf, questionOf, readSearch, readView } from '../assets/view.js';
+import { addressOf, onPage, periodOf, questionOf, readView } from '../assets/view.js';
+
+const read = (address) => readView(...address.split(/(?=\?)/).concat('').slice(0, 2));
+const plain = { page: '', id: null, range: '24h', from: null, until: null, q: '', open: null, tab: 'conversation', p: {} };
 
 test('a view survives its address', () => {
-  const view = { filters: { model: 'a/b c', property: 'Team:x&y' }, range: '24h', open: '0190-abc', tab: 'cost' };
-  const [path, search] = addressOf(view).split('?');
-  assert.deepEqual(readView(path, `?${search}`), view);
-  assert.equal(addressOf({ filters: {}, range: '', open: null, tab: 'cost' }), '/');
-  assert.deepEqual(readView('/elsewhere', '?range=never&tab=none&user='), { filters: {}, range: '', open: null, tab: 'conversation' });
+  for (const view of [
+    plain,
+    { ...plain, page: 'requests', q: 'model:"a/b c" -prop.Team:x', range: '7d', open: '0190-abc', tab: 'cost', p: { sort: '-cost' } },
+    { ...plain, page: 'sessions', id: 'a/b?c#d %', from: 5, until: 9, open: '0190', p: { show: 'flame' } },
+    { ...plain, page: 'users', id: 'ada@example.com', range: 'all' },
+  ]) assert.deepEqual(read(addressOf(view)), view);
+  assert.equal(addressOf(plain), '/');
+  assert.equal(addressOf({ ...plain, tab: 'cost' }), '/');
+  assert.deepEqual(read('/elsewhere?range=never&tab=none&from=x&q='), plain);
+});
+
+test('addresses of earlier days become conditions', () => {
+  assert.equal(read('/requests?model=gpt-4o&user=Ada+L&property=Team:a:b&q=x').q, 'model:gpt-4o user:"Ada L" prop.Team:a:b x');
+});
+
+test('another page keeps period and filter, and drops the rest', () => {
+  const view = { ...plain, page: 'requests', q: 'user:ada', range: '7d', open: 'x', tab: 'cost', p: { sort: '-cost' } };
+  assert.deepEqual(onPage(view, 'users', { id: 'ada' }), { ...plain, page: 'users', id: 'ada', q: 'user:ada', range: '7d' });
 });
 
 test('a relative range is a moment to the API, and an absolute one wins', () => {
   const now = Date.UTC(2026, 0, 2);
-  const view = { filters: { user: 'ada' }, range: '24h', open: null, tab: 'conversation' };
-  assert.equal(String(questionOf(view, now)), `user=ada&from=${Date.UTC(2026, 0, 1) * 1000}`);
-  assert.equal(String(questionOf({ ...view, filters: { from: '5' } }, now)), 'from=5');
-});
-
-test('what is typed becomes filters', () => {
-  assert.deepEqual(readSearch('model:gpt-4o USER:"Ada L" Team:search status:429'), { filters: { model: 'gpt-4o', user: 'Ada L', property: 'Team:search', status: '429' }, open: null, rest: [] });
-  assert.deepEqual(readSearch('property:Team:a:b hello'), { filters: { property: 'Team:a:b' }, open: null, rest: ['hello'] });
-  assert.equal(readSearch(' 019F0000-0000-7000-8000-00000000000A ').open, '019f0000-0000-7000-8000-00000000000a');
+  const view = { ...plain, q: 'user:ada' };
+  assert.equal(String(questionOf(view, now, { top: 3, none: null, empty: '' })), `from=${Date.UTC(2026, 0, 1) * 1000}&q=user%3Aada&top=3`);
+  assert.deepEqual(periodOf({ ...view, from: 5 }, now), [5, null]);
+  assert.deepEqual(periodOf({ ...view, range: 'all' }, now), [null, null]);
 });
 
 test('JSON is laid out with every literal as it stands', () => {

@@ -16,8 +16,24 @@ export class ApiError extends Error {
  * @param {string} path
  * @param {AbortSignal} [signal]
  */
-export async function getJson(path, signal) {
-  const answer = await fetch(path, { signal, headers: { accept: 'application/json' } }).catch((error) => {
+export function getJson(path, signal) {
+  return ask(path, { signal });
+}
+
+/**
+ * Sends something; without a body where there is none to send.
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} [body]
+ */
+export function sendJson(method, path, body) {
+  const written = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+  return ask(path, { method, ...written });
+}
+
+/** @param {string} path @param {any} options */
+async function ask(path, options) {
+  const answer = await fetch(path, { ...options, headers: { accept: 'application/json', ...options.headers } }).catch((error) => {
     if (error.name === 'AbortError') throw error;
     throw new ApiError(0, 'unreachable', 'The gateway does not answer.');
   });

@@ -1,17 +1,40 @@
 // @ts-check
-import { html, render, useCallback, useEffect, useRef, useState } from './html.js';
+// The shell: which page is shown, what all pages share, and the keys of all of them.
+import { html, render, useCallback, useEffect, useMemo, useRef, useState } from './html.js';
 import { Drawer } from './drawer.js';
-import { Failed, FirstSteps, NothingMatches } from './empty.js';
-import { fullMoment } from './format.js';
-import { Chips, Header } from './header.js';
+import { Header } from './header.js';
 import { Help } from './help.js';
 import { useKeys } from './keys.js';
-import { useList } from './list.js';
-import { outcomeOf } from './outcome.js';
+import { NAVIGATION, Navigation } from './navigation.js';
+import { Palette } from './palette.js';
+import { Period, moved } from './period.js';
 import { keepUtc, prefersUtc, switchTheme } from './prefs.js';
-import { Search } from './search.js';
-import { Table, Totals } from './table.js';
-import { TABS, addressOf, readView } from './view.js';
+import { withCondition } from './query.js';
+import { Chips, QueryBar } from './querybar.js';
+import { TABS, addressOf, onPage, questionOf, readView } from './view.js';
+import { Cache } from './pages/cache.js';
+import { Compare } from './pages/compare.js';
+import { HealthPage } from './pages/health.js';
+import { Limits } from './pages/limits.js';
+import { Overview } from './pages/overview.js';
+import { Prompts } from './pages/prompts.js';
+import { Properties } from './pages/properties.js';
+import { Providers } from './pages/providers.js';
+import { Query } from './pages/query.js';
+import { Requests } from './pages/requests.js';
+import { Sessions } from './pages/sessions.js';
+import { Settings } from './pages/settings.js';
+import { Users } from './pages/users.js';
+import { Why } from './pages/why.js';
+
+/** @type {Record<string, (props: { site: any }) => any>} */
+const PAGE = {
+  '': Overview, requests: Requests, sessions: Sessions, users: Users, properties: Properties, prompts: Prompts, providers: Providers,
+  cache: Cache, limits: Limits, why: Why, query: Query, health: HealthPage, settings: Settings, compare: Compare,
+};
+
+/** In live mode, pages of sums are asked anew so often. */
+const BEAT_MS = 30_000;
 
 /** The view is the address: read from it, changed by changing it. */
 function useView() {
@@ -23,7 +46,7 @@ function useView() {
   }, []);
   const go = useCallback((/** @type {any} */ change, replace = false) => {
     setView((held) => {
-      const next = { ...held, ...change };
+      const next = { ...held, ...(typeof change === 'function' ? change(held) : change) };
       const address = addressOf(next);
       if (address !== location.pathname + location.search) history[replace ? 'replaceState' : 'pushState'](null, '', address);
       return next;
@@ -32,108 +55,114 @@ function useView() {
   return /** @type {const} */ ([view, go]);
 }
 
-/** Says when the end of the list comes near. */
-function useEnd(/** @type {any} */ mark, /** @type {any} */ root, /** @type {() => unknown} */ reached) {
-  const held = useRef(reached);
-  held.current = reached;
+/** The moment that relative ranges count from. It moves when somebody asks anew, and in live mode from time to time. */
+function useNow(/** @type {any} */ view, /** @type {boolean} */ live) {
+  const [now, setNow] = useState(Date.now);
+  const refresh = useCallback(() => setNow(Date.now()), []);
+  useEffect(refresh, [view.range, view.page]);
   useEffect(() => {
-    if (!mark.current) return undefined;
-    const seen = new IntersectionObserver((entries) => entries[0].isIntersecting && held.current(), { root: root.current, rootMargin: '600px' });
-    seen.observe(mark.current);
-    return () => seen.disconnect();
-  });
+    if (!live) return undefined;
+    const timer = setInterval(() => document.hidden || refresh(), BEAT_MS);
+    return () => clearInterval(timer);
+  }, [live]);
+  return /** @type {const} */ ([now, refresh]);
 }
-
-const chipText = (/** @type {boolean} */ utc) => (/** @type {string} */ field, /** @type {string} */ value) => {
-  if (field === 'outcome') return outcomeOf(value).label;
-  if (field === 'from' || field === 'until') return fullMoment(Number(value), utc).slice(0, 19);
-  return value;
-};
 
 function App() {
   const [view, go] = useView();
   const [live, setLive] = useState(true);
+  const [feed, setFeed] = useState('timed');
   const [utc, setUtc] = useState(prefersUtc);
-  const [help, setHelp] = useState(false);
-  const [current, setCurrent] = useState(/** @type {string | null} */ (view.open));
+  const [over, setOver] = useState(/** @type {'help' | 'palette' | null} */ (null));
+  const [marked, setMarked] = useState(/** @type {string | null} */ (null));
+  const [now, refresh] = useNow(view, live);
   const searchInput = useRef(/** @type {HTMLInputElement | null} */ (null));
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
-  const end = useRef(/** @type {HTMLElement | null} */ (null));
-  const hovered = useRef(false);
+  // A page with rows says here how j, k and Enter move in them.
+  const stepper = useRef(/** @type {{ step: (by: number) => void, enter: () => void, leave: () => boolean, current: () => string | null } | null} */ (null));
 
-  const atTop = () => (scroller.current?.scrollTop ?? 0) < 8;
-  const mayShow = () => atTop() && !hovered.current && !current && !view.open;
-  const list = useList(view, live, mayShow);
-  const { rows, next, waiting, missed } = list.calls;
-  // A failed page is asked for again by hand only.
-  useEnd(end, scroller, () => list.error || list.loadOlder());
+  useEffect(() => {
+    const place = NAVIGATION.find(({ page }) => page === view.page)?.label ?? 'Compare';
+    document.title = `${view.id ?? place} · Tachograph`;
+  }, [view.page, view.id]);
+  useEffect(() => scroller.current?.scrollTo(0, 0), [view.page, view.id]);
+  useEffect(() => setFeed('timed'), [view.page]);
 
-  const open = (/** @type {string} */ id, replace = false) => {
-    setCurrent(id);
-    go({ open: id }, replace);
-  };
+  const offset = utc ? 0 : -new Date(now).getTimezoneOffset();
+  const site = useMemo(() => ({
+    view, go, utc, live, now, refresh, setFeed, scroller, stepper, marked,
+    /** Minutes that local time is ahead of UTC. */
+    offset,
+    /** What the API is asked for this view, with more. */
+    ask: (/** @type {any} */ more = {}, /** @type {any} */ change = {}) => questionOf({ ...view, ...change }, now, more),
+    pick: (/** @type {string} */ field, /** @type {string} */ value, negated = false) => go({ q: withCondition(view.q, field, value, negated), ...(view.page === 'requests' ? { open: null } : {}) }),
+    /** The requests of this view, and with one condition more. */
+    requestsOf: (/** @type {string} */ field, /** @type {string} */ value, q = view.q) => onPage({ ...view, q: withCondition(q, field, value) }, 'requests'),
+    href: addressOf,
+    set: (/** @type {any} */ more, replace = false) => go((/** @type {any} */ held) => ({ p: { ...held.p, ...more } }), replace),
+    zoom: (/** @type {number} */ from, /** @type {number} */ until) => go({ from, until }),
+    open: (/** @type {string} */ id, replace = false) => go({ open: id }, replace),
+  }), [view, utc, live, now, marked, offset]);
+
   const close = () => {
-    go({ open: null });
     const link = view.open && /** @type {HTMLElement | null} */ (document.querySelector(`[data-id="${CSS.escape(view.open)}"] a`));
+    go({ open: null });
     if (link) link.focus({ preventScroll: true });
   };
-  const step = (/** @type {number} */ by) => {
-    const at = rows.findIndex((row) => row.id === (view.open ?? current));
-    const to = rows[at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + by))];
-    if (!to) return;
-    setCurrent(to.id);
-    document.querySelector(`[data-id="${to.id}"]`)?.scrollIntoView({ block: 'nearest' });
-    if (view.open) go({ open: to.id }, true);
-  };
-  const pick = (/** @type {string} */ field, /** @type {string} */ value) => go({ filters: { ...view.filters, [field]: value }, open: null });
-  const filter = (/** @type {Record<string, string>} */ filters) => go({ filters: { ...view.filters, ...filters } });
-  const unfilter = (/** @type {string} */ field) => go({ filters: Object.fromEntries(Object.entries(view.filters).filter(([name]) => name !== field)) });
-  const clear = () => go({ filters: {}, range: '' });
   const toggleUtc = () => setUtc((held) => (keepUtc(!held), !held));
-  const letIn = () => list.letIn().then(() => scroller.current?.scrollTo(0, 0));
-  const showNew = () => {
-    setCurrent(null);
-    letIn();
-  };
-  const onLeave = () => {
-    hovered.current = false;
-    if (waiting.length > 0 && !missed && mayShow()) letIn();
+  const toggleLive = () => setLive((held) => !held);
+  const query = (/** @type {string} */ q) => go({ q, ...(view.page === 'requests' ? { open: null } : {}) });
+  const mark = (/** @type {string | null | undefined} */ id) => {
+    if (!id) return;
+    if (!marked || marked === id) return setMarked(marked === id ? null : id);
+    setMarked(null);
+    go(onPage(view, 'compare', { p: { a: marked, b: id } }));
   };
 
   useKeys({
-    j: () => step(1),
-    k: () => step(-1),
-    ArrowDown: () => step(1),
-    ArrowUp: () => step(-1),
-    Enter: () => current && open(current),
-    Escape: () => (view.open ? close() : setCurrent(null)),
+    j: () => stepper.current?.step(1),
+    k: () => stepper.current?.step(-1),
+    ArrowDown: () => stepper.current?.step(1),
+    ArrowUp: () => stepper.current?.step(-1),
+    Enter: () => stepper.current?.enter(),
+    Escape: () => (view.open ? close() : stepper.current?.leave()),
     '/': () => searchInput.current?.focus(),
-    '?': () => setHelp(true),
+    '?': () => setOver('help'),
+    'Mod-k': () => setOver((held) => (held ? null : 'palette')),
+    '[': () => go((/** @type {any} */ held) => moved(held, -1)),
+    ']': () => go((/** @type {any} */ held) => moved(held, 1)),
     t: () => view.open && go({ tab: TABS[(TABS.indexOf(view.tab) + 1) % TABS.length] }, true),
+    c: () => mark(view.open ?? stepper.current?.current()),
     u: toggleUtc,
     d: switchTheme,
-    l: () => setLive((held) => !held),
+    l: toggleLive,
+    r: refresh,
+    ...Object.fromEntries(NAVIGATION.map(({ key, page }) => [`g ${key}`, () => go(onPage(view, page))])),
   });
 
-  const filtered = Object.keys(view.filters).length > 0 || view.range !== '';
-  const empty = rows.length === 0 && !list.loading && !list.error;
+  const Shown = PAGE[view.page];
+  const actions = [
+    { label: 'Dark or light', run: switchTheme },
+    { label: utc ? 'Show local time' : 'Show UTC', run: toggleUtc },
+    { label: live ? 'Pause live mode' : 'Start live mode', run: toggleLive },
+    { label: 'Keys and help', run: () => setOver('help') },
+    { label: 'Clear the filter', run: () => query('') },
+  ];
   return html`
-    <${Header} view=${view} feed=${list.feed} live=${live} utc=${utc} onRange=${(/** @type {string} */ range) => go({ range })} onLive=${() => setLive(!live)} onUtc=${toggleUtc}
-      onTheme=${switchTheme} onHelp=${() => setHelp(true)} onHome=${() => go({ filters: {}, range: '', open: null })}
-      search=${html`<${Search} rows=${rows} inputRef=${searchInput} onFilters=${filter} onOpen=${open} />`} />
-    <main class=${`page ${view.open ? 'beside' : ''}`} ref=${scroller}>
-      <h1 class="visually-hidden">Requests</h1>
-      <div class="summary"><${Totals} totals=${list.totals} stale=${list.stale} />
-        <${Chips} filters=${view.filters} onRemove=${unfilter} onClear=${clear} nameOf=${chipText(utc)} /></div>
-      <div class="pill-line" aria-live="polite">${(waiting.length > 0 || missed) && html`<button type="button" class="pill" onClick=${showNew}>${missed ? 'Many new · reload' : `${waiting.length} new`} ↑</button>`}</div>
-      ${list.error && rows.length === 0 && html`<${Failed} error=${list.error} onRetry=${list.reload} />`}
-      ${empty && (filtered ? html`<${NothingMatches} onClear=${clear} />` : html`<${FirstSteps} />`)}
-      ${rows.length > 0 && html`<div class=${list.loading && list.stale ? 'stale' : ''} onMouseEnter=${() => (hovered.current = true)} onMouseLeave=${onLeave}>
-        <${Table} rows=${rows} view=${view} current=${current} utc=${utc} freshIds=${list.freshIds} onOpen=${open} onPick=${pick} /></div>
-        <footer class="end" ref=${end}>${list.error ? html`<span role="alert">${list.error.message}</span> <button type="button" class="quiet" onClick=${list.loadOlder}>Try again</button>` : next ? html`<button type="button" class="quiet" disabled=${list.loading} onClick=${list.loadOlder}>${list.loading ? 'Loading…' : 'Load older'}</button>` : html`<span class="muted">That is all.</span>`}</footer>`}
-    </main>
-    ${view.open && html`<${Drawer} view=${view} utc=${utc} onClose=${close} onStep=${step} onTab=${(/** @type {string} */ tab) => go({ tab }, true)} onPick=${pick} />`}
-    ${help && html`<${Help} onClose=${() => setHelp(false)} />`}`;
+    <${Navigation} view=${view} onGo=${go} />
+    <div class="body-column">
+      <${Header} feed=${feed} live=${live} utc=${utc} beat=${now} onLive=${toggleLive} onUtc=${toggleUtc} onTheme=${switchTheme} onHelp=${() => setOver('help')}
+        search=${html`<${QueryBar} view=${view} inputRef=${searchInput} onQuery=${query} onOpen=${(/** @type {string} */ id) => go(onPage(view, 'requests', { open: id }))} />`}
+        period=${html`<${Period} view=${view} utc=${utc} onPeriod=${(/** @type {any} */ change) => (refresh(), go(change))} />`} />
+      <main class=${`page page-${view.page || 'overview'} ${view.open ? 'beside' : ''}`} ref=${scroller}>
+        ${view.q && html`<div class="chip-row"><${Chips} q=${view.q} onQuery=${query} /></div>`}
+        ${marked && html`<p class="marked-line" role="status">One request is marked. Choose another and press <kbd>c</kbd> to compare the two. <button type="button" class="quiet" onClick=${() => setMarked(null)}>Forget it</button></p>`}
+        <${Shown} key=${view.page} site=${site} />
+      </main>
+    </div>
+    ${view.open && html`<${Drawer} view=${view} site=${site} utc=${utc} marked=${marked} onClose=${close} onStep=${(/** @type {number} */ by) => stepper.current?.step(by)} onTab=${(/** @type {string} */ tab) => go({ tab }, true)} onPick=${site.pick} onMark=${mark} />`}
+    ${over === 'help' && html`<${Help} onClose=${() => setOver(null)} />`}
+    ${over === 'palette' && html`<${Palette} view=${view} actions=${actions} onGo=${go} onClose=${() => setOver(null)} />`}`;
 }
 
 const root = document.getElementById('app');

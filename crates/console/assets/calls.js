@@ -46,6 +46,17 @@ export function olderPage(calls, page) {
 }
 
 /**
+ * One more page of another order, behind what is there.
+ * @param {Calls} calls
+ * @param {{ rows: Call[], next: string | null }} page
+ * @returns {Calls}
+ */
+export function appended(calls, page) {
+  const known = new Set(calls.rows.map((row) => row.id));
+  return { ...calls, rows: [...calls.rows, ...page.rows.filter((row) => !known.has(row.id))], next: page.next };
+}
+
+/**
  * Calls that were stored just now: shown at once, or made to wait while somebody reads, so that no row moves under the
  * pointer. What is older than the last row shown comes with its own page.
  * @param {Calls} calls

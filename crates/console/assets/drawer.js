@@ -8,17 +8,20 @@ import { Details } from './details.js';
 import { compact, count, duration, percent } from './format.js';
 import { hueOf, outcomeOf } from './outcome.js';
 import { Receipt } from './receipt.js';
-import { CostFigure } from './table.js';
+import { CostFigure } from './columns.js';
+import { curlOf } from './curl.js';
+import { Marks } from './marks.js';
 import { TimingStrip } from './timing.js';
-import { TABS, addressOf } from './view.js';
+import { TABS, addressOf, onPage } from './view.js';
 
-/** @type {Record<string, { label: string, show: (call: any, onPick: any) => any }>} */
+/** @type {Record<string, { label: string, show: (call: any, onPick: any, again: () => void) => any }>} */
 const TAB = {
   conversation: { label: 'Conversation', show: (call) => html`<${Conversation} call=${call} />` },
   cost: { label: 'Cost', show: (call) => html`<${Receipt} call=${call} />` },
   request: { label: 'Request', show: (call) => html`<${Body} key="request" body=${call.request} name="request" id=${call.id} />` },
   response: { label: 'Response', show: (call) => html`<${Body} key="response" body=${call.response} name="response" id=${call.id} />` },
   details: { label: 'Details', show: (call, onPick) => html`<${Details} call=${call} onPick=${onPick} />` },
+  notes: { label: 'Notes', show: (call, _, again) => html`<${Marks} key=${call.id} at=${`/api/requests/${call.id}/marks`} marks=${call.marks} onChange=${again} />` },
 };
 
 /**
@@ -26,6 +29,7 @@ const TAB = {
  * @param {string} id
  */
 function useCall(id) {
+  const [turn, setTurn] = useState(0);
   const [state, setState] = useState(/** @type {{ call: any, error: Error | null }} */ ({ call: null, error: null }));
   useEffect(() => {
     const abort = new AbortController();
@@ -33,8 +37,8 @@ function useCall(id) {
       .then((call) => setState({ call, error: null }))
       .catch((error) => error.name !== 'AbortError' && setState({ call: null, error }));
     return () => abort.abort();
-  }, [id]);
-  return state;
+  }, [id, turn]);
+  return { ...state, again: () => setTurn((held) => held + 1) };
 }
 
 /** @param {{ call: any }} props */
@@ -71,8 +75,8 @@ function Tabs({ view, tab, onTab }) {
  * One call.
  * @param {any} props
  */
-export function Drawer({ view, utc, onClose, onStep, onTab, onPick }) {
-  const { call, error } = useCall(view.open);
+export function Drawer({ view, utc, marked, onClose, onStep, onTab, onPick, onMark }) {
+  const { call, error, again } = useCall(view.open);
   const heading = useRef(/** @type {HTMLElement | null} */ (null));
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
@@ -88,7 +92,9 @@ export function Drawer({ view, utc, onClose, onStep, onTab, onPick }) {
       </div>
       <div class="actions"><button type="button" class="quiet icon" aria-label="Newer request" title="Newer (k)" onClick=${() => onStep(-1)}>↑</button>
         <button type="button" class="quiet icon" aria-label="Older request" title="Older (j)" onClick=${() => onStep(1)}>↓</button>
-        <${Copy} text=${location.origin + addressOf({ ...view, filters: {}, range: '' })} label="Link" name="the link to this request" />${close}</div>
+        ${call?.request.text !== undefined && html`<${Copy} text=${curlOf(call, location.origin)} label="curl" name="the request as a curl command" />`}
+        <${Copy} text=${location.origin + addressOf(onPage({ ...view, q: '' }, 'requests', { open: view.open, tab: view.tab }))} label="Link" name="the link to this request" />
+        <button type="button" class="quiet" aria-pressed=${marked === view.open} title="Mark it; with another one marked, compare the two (c)" onClick=${() => onMark(view.open)}>${marked && marked !== view.open ? 'Compare' : 'Mark'}</button>${close}</div>
     </header>
     ${error && html`<div class="notice bad" role="alert">${error.message}</div>`}
     ${call && html`
@@ -96,6 +102,6 @@ export function Drawer({ view, utc, onClose, onStep, onTab, onPick }) {
       <${Figures} call=${call} />
       <${TimingStrip} timing=${call.timing} utc=${utc} />
       <${Tabs} view=${view} tab=${view.tab} onTab=${onTab} />
-      <div id="tab-panel" role="tabpanel" aria-labelledby=${`tab-${view.tab}`} tabindex="0">${TAB[view.tab].show(call, onPick)}</div>`}
+      <div id="tab-panel" role="tabpanel" aria-labelledby=${`tab-${view.tab}`} tabindex="0">${TAB[view.tab].show(call, onPick, again)}</div>`}
   </aside>`;
 }

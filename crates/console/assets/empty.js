@@ -30,8 +30,8 @@ export function FirstSteps() {
 
 /** @param {{ onClear: () => void }} props */
 export function NothingMatches({ onClear }) {
-  return html`<section class="empty narrow"><h2>Nothing matches</h2><p>No request goes with all of these filters.</p>
-    <button type="button" class="primary" onClick=${onClear}>Clear the filters</button></section>`;
+  return html`<section class="empty narrow"><h2>Nothing matches</h2><p>No request of this period goes with all of these filters.</p>
+    <button type="button" class="primary" onClick=${onClear}>Show all requests of all time</button></section>`;
 }
 
 /** @param {{ error: Error, onRetry: () => void }} props */

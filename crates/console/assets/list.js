@@ -2,8 +2,9 @@
 // The list behind the page: reads pages, follows the feed, keeps the totals.
 import { useCallback, useEffect, useRef, useState } from './html.js';
 import { getJson } from './api.js';
-import { NONE, arrive, catchUp, firstPage, olderPage, showWaiting } from './calls.js';
+import { NONE, appended, arrive, catchUp, firstPage, olderPage, showWaiting } from './calls.js';
 import { listen } from './feed.js';
+import { searchesText } from './query.js';
 import { questionOf } from './view.js';
 
 const PAGE = 100;
@@ -27,8 +28,10 @@ export function useList(view, live, mayShow) {
   const show = useRef(mayShow);
   show.current = mayShow;
   // A relative range is fixed to a moment when it is chosen, and again at each reading.
-  const key = String(questionOf({ ...view, range: '' }, 0)) + view.range;
-  const question = useCallback(() => questionOf(view, Date.now()), [key]);
+  const sort = view.p.sort ?? '';
+  const question = useCallback(() => questionOf(view, Date.now()), [view.q, view.range, view.from, view.until]);
+  // New rows have their place only in the order of time, and words are not looked for as they come.
+  const follows = live && !sort && view.until === null && !searchesText(view.q);
   const reading = useRef(/** @type {AbortController | null} */ (null));
 
   const readTotals = useCallback(() => {
@@ -41,9 +44,16 @@ export function useList(view, live, mayShow) {
   const pageOf = useCallback((/** @type {string | null} */ before) => {
     const query = question();
     query.set('limit', String(PAGE));
-    if (before) query.set('before', before);
-    return getJson(`/api/requests?${query}`, reading.current?.signal);
-  }, [question]);
+    if (!sort) {
+      if (before) query.set('before', before);
+      return getJson(`/api/requests?${query}`, reading.current?.signal);
+    }
+    // Another order has no cursors: its pages are counted.
+    const skip = Number(before ?? 0);
+    query.set('sort', sort);
+    if (skip) query.set('skip', String(skip));
+    return getJson(`/api/requests?${query}`, reading.current?.signal).then((page) => ({ ...page, next: page.rows.length === PAGE ? String(skip + PAGE) : null }));
+  }, [question, sort]);
 
   const fail = (/** @type {any} */ error) => error.name !== 'AbortError' && setState({ loading: false, error });
 
@@ -69,13 +79,13 @@ export function useList(view, live, mayShow) {
     if (!calls.next || state.loading) return;
     setState({ loading: true, error: null });
     pageOf(calls.next).then((page) => {
-      setCalls((held) => (held.next === calls.next ? olderPage(held, page) : held));
+      setCalls((held) => (held.next !== calls.next ? held : sort ? appended(held, page) : olderPage(held, page)));
       setState({ loading: false, error: null });
     }).catch(fail);
   }, [calls.next, state.loading, pageOf]);
 
   useEffect(() => {
-    if (!live) return undefined;
+    if (!follows) return undefined;
     /** @type {any[]} */
     let gathered = [];
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -107,7 +117,7 @@ export function useList(view, live, mayShow) {
       clearTimeout(timer);
       clearTimeout(sums);
     };
-  }, [live, question, pageOf, readTotals]);
+  }, [follows, question, pageOf, readTotals]);
 
   const letIn = useCallback(() => {
     if (calls.missed) return reload();
@@ -116,5 +126,5 @@ export function useList(view, live, mayShow) {
     return Promise.resolve();
   }, [calls, reload]);
 
-  return { calls, ...state, totals, stale, feed: live ? feed : 'off', freshIds, reload, loadOlder, letIn };
+  return { calls, ...state, totals, stale, feed: follows ? feed : 'off', freshIds, reload, loadOlder, letIn };
 }

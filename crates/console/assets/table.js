@@ -1,111 +1,48 @@
 // @ts-check
-import { html, useRef } from './html.js';
-import { compact, count, duration, exactMoney, fullMoment, moment, money, percent } from './format.js';
-import { COST_STATES, hueOf, mayHaveCost, outcomeOf } from './outcome.js';
+// The latest calls, of which only those in sight are in the page.
+import { html, useMemo, useRef } from './html.js';
+import { compact, count, exactMoney, money, percent } from './format.js';
 import { addressOf } from './view.js';
+import { useWindow } from './window.js';
 
-/**
- * A value that narrows the list to itself when clicked. Clicks are handled by the table, by these attributes.
- * @param {{ field: string, value: string | number | null | undefined, children?: any, title?: string, class?: string }} props
- */
-function Pick({ field, value, children, title, class: kind = '' }) {
-  if (value === null || value === undefined || value === '') return html`<span class="none">–</span>`;
-  return html`<button type="button" class=${`pick ${kind}`} data-field=${field} data-value=${value} tabindex="-1"
-    title=${title ?? `Only ${field} ${value}`}>${children ?? value}</button>`;
-}
-
-/** @param {{ call: any }} props */
-export function CostFigure({ call }) {
-  const { cost } = call;
-  if (cost.total !== null) {
-    const mark = cost.estimated ? '≈ ' : '';
-    return html`<span title=${exactMoney(cost.total)}>${mark}${money(cost.total)}</span>`;
-  }
-  const why = cost.why ?? COST_STATES[cost.status] ?? '';
-  return mayHaveCost(call) ? html`<span class="unknown" title=${why}>unknown</span>` : html`<span class="none" title=${why}>–</span>`;
-}
+/** Heights of a row in px, as the style sheet has them: in one line, and on a phone. */
+export const ROW = 31;
+export const TALL_ROW = 58;
+export const isNarrow = () => matchMedia('(max-width: 760px)').matches;
 
 /** @param {any} props */
-function Row({ call, current, open, utc, now, fresh, tail }) {
-  const { usage, timing } = call;
-  const when = moment(timing.received_at, utc, now);
-  const outcome = outcomeOf(call.outcome);
-  const state = `${current ? 'current ' : ''}${open ? 'open ' : ''}${fresh ? 'fresh' : ''}`;
-  const cached = usage?.cache_read_tokens ? percent(usage.cache_read_tokens, usage.input_tokens) : '';
-  const estimated = usage?.source === 'estimated' ? '≈ ' : '';
-  return html`<tr role="row" class=${state} data-id=${call.id} aria-current=${open ? 'true' : null}>
-    <td role="cell" class="time"><a href=${`/requests/${call.id}${tail}`} title=${fullMoment(timing.received_at, utc)}>
-      ${when.day && html`<span class="day">${when.day} </span>`}${when.clock}${!when.day && html`<span class="millis">${when.millis}</span>`}</a></td>
-    <td role="cell" class="model"><${Pick} field="model" value=${call.model} /></td>
-    <td role="cell" class="provider"><${Pick} field="provider" value=${call.provider}><i class=${`dot ${hueOf(call.provider)}`}></i>${call.provider}<//></td>
-    <td role="cell" class="user"><${Pick} field="user" value=${call.user} /></td>
-    <td role="cell" class="outcome"><${Pick} field="outcome" value=${call.outcome} class=${`tone-${outcome.tone}`} title=${outcome.about}>${outcome.label}<//>
-      ${call.status !== null && html`<${Pick} field="status" value=${call.status} class="status" />`}</td>
-    <td role="cell" class="number input">${usage ? html`<span>${estimated}${count(usage.input_tokens)}</span>` : html`<span class="none">–</span>`}
-      <span class="cached" title=${cached ? `${count(usage.cache_read_tokens)} of ${count(usage.input_tokens)} read from the provider’s cache` : null}>${cached}</span></td>
-    <td role="cell" class="number output">${usage ? html`<span title=${usage.reasoning_tokens ? `${count(usage.reasoning_tokens)} of them reasoning` : null}>${estimated}${count(usage.output_tokens)}</span>` : html`<span class="none">–</span>`}</td>
-    <td role="cell" class="number cost"><${CostFigure} call=${call} /></td>
-    <td role="cell" class="number ttft">${timing.first_token_us === null ? html`<span class="none">–</span>` : duration(timing.first_token_us)}</td>
-    <td role="cell" class="number latency">${duration(timing.end_us)}</td>
-  </tr>`;
-}
-
-const COLUMNS = [
-  ['time', 'Time', 'When the call was received'],
-  ['model', 'Model', 'The model that did the work'],
-  ['provider', 'Provider', ''],
-  ['user', 'User', ''],
-  ['outcome', 'Outcome', 'How the call ended, and the HTTP status the client got'],
-  ['number input', 'Tokens in', 'All tokens the model read; the percentage was read from the provider’s cache'],
-  ['number output', 'Tokens out', 'All tokens the model wrote, reasoning included'],
-  ['number cost', 'Cost', 'List price × quantity'],
-  ['number ttft', 'TTFT', 'Time to first token: until the first content of a stream was handed to the client'],
-  ['number latency', 'Latency', 'Until the call was over'],
-];
-
-/**
- * Keeps what was drawn for a row until what it was drawn from changes: an element that is the same one again is passed
- * over, which keeps j and k quick in a list of thousands.
- */
-function useDrawn() {
-  const before = useRef(/** @type {Map<string, { inputs: unknown[], element: any }>} */ (new Map()));
-  const last = before.current;
-  const now = (before.current = new Map());
-  return (/** @type {string} */ id, /** @type {unknown[]} */ inputs, /** @type {(inputs: any[]) => any} */ draw) => {
-    const held = last.get(id);
-    const same = held?.inputs.every((input, at) => Object.is(input, inputs[at]));
-    const kept = held && same ? held : { inputs, element: draw(inputs) };
-    now.set(id, kept);
-    return kept.element;
-  };
-}
-
-/**
- * The latest calls.
- * @param {any} props
- */
-export function Table({ rows, view, current, utc, freshIds, onOpen, onPick }) {
+export function Table({ rows, view, columns, current, marked, utc, freshIds, scroller, placeRef, onOpen, onPick, onSort }) {
   const now = Date.now() * 1000;
-  // Rows are drawn again at midnight, when "today" becomes another day.
-  const today = new Date().toDateString();
+  const body = placeRef ?? useRef(null);
+  const height = isNarrow() ? TALL_ROW : ROW;
+  const [first, last] = useWindow(scroller, body, rows.length, height);
+  const tail = useMemo(() => addressOf({ ...view, open: '-' }).replace(/^[^?]*/, ''), [view]);
   const onClick = (/** @type {MouseEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     const pick = /** @type {HTMLElement | null} */ (target.closest('[data-field]'));
-    if (pick) return onPick(pick.dataset.field, pick.dataset.value);
+    if (pick) return onPick(pick.dataset.field, pick.dataset.value, event.altKey);
     const row = /** @type {HTMLElement | null} */ (target.closest('[data-id]'));
     // Somebody who marks text does not mean to open the row.
     if (!row || String(getSelection())) return;
     event.preventDefault();
     onOpen(row.dataset.id);
   };
-  const drawn = useDrawn();
-  const tail = addressOf({ ...view, open: '-' }).replace(/^[^?]*/, '');
-  const row = (/** @type {any} */ call) => drawn(call.id, [call, current === call.id, view.open === call.id, freshIds.has(call.id), utc, today, tail], ([, isCurrent, isOpen, fresh]) => html`<${Row} key=${call.id}
-    call=${call} current=${isCurrent} open=${isOpen} fresh=${fresh} utc=${utc} now=${now} tail=${tail} />`);
-  return html`<table role="table" class="calls" aria-label="Requests, newest first">
-    <thead role="rowgroup"><tr role="row">${COLUMNS.map(([kind, label, about]) => html`<th role="columnheader" scope="col" class=${kind} title=${about || null}>${label}</th>`)}</tr></thead>
-    <tbody role="rowgroup" onClick=${onClick}>${rows.map(row)}</tbody>
+  const sort = view.p.sort ?? '';
+  const head = (/** @type {any} */ { name, label, about, number, sort: by }) => {
+    const state = by === undefined ? null : (by === '' ? sort === '' : sort === `-${by}`) ? 'descending' : by && sort === by ? 'ascending' : null;
+    const next = by === '' ? '' : state === 'descending' ? by : `-${by}`;
+    return html`<th role="columnheader" scope="col" class=${`${number ? 'number' : ''} ${name}`} title=${about} aria-sort=${state}>${by === undefined ? label : html`<button type="button" class="sorts" onClick=${() => onSort(next)}>${label}${state && html`<i aria-hidden="true">${state === 'descending' ? '↓' : '↑'}</i>`}</button>`}</th>`;
+  };
+  const given = { utc, now, tail };
+  const row = (/** @type {any} */ call) => html`<tr role="row" key=${call.id} data-id=${call.id} aria-current=${view.open === call.id ? 'true' : null}
+    class=${`${current === call.id ? 'current ' : ''}${view.open === call.id ? 'open ' : ''}${marked === call.id ? 'marked ' : ''}${freshIds.has(call.id) ? 'fresh' : ''}`}>
+    ${columns.map((/** @type {any} */ { name, number, show }) => html`<td role="cell" class=${`${number ? 'number ' : ''}${name}`}>${show(call, given)}</td>`)}</tr>`;
+  const gap = (/** @type {number} */ count, /** @type {string} */ key) => count > 0 && html`<tr key=${key} class="gap" aria-hidden="true"><td colspan=${columns.length} style=${{ height: `${count * height}px` }}></td></tr>`;
+  return html`<table role="table" class="calls" aria-label="Requests, newest first" aria-rowcount=${rows.length}>
+    <colgroup>${columns.map((/** @type {any} */ { name, width }) => html`<col class=${`col-${name}`} style=${width ? { width: `${width}px` } : null} />`)}</colgroup>
+    <thead role="rowgroup"><tr role="row">${columns.map(head)}</tr></thead>
+    <tbody role="rowgroup" ref=${body} onClick=${onClick}>${gap(first, 'above')}${rows.slice(first, last).map(row)}${gap(rows.length - last, 'below')}</tbody>
   </table>`;
 }
 
@@ -114,6 +51,7 @@ export function Totals({ totals, stale }) {
   const figures = [
     ['Requests', totals ? count(totals.requests) : '…', null],
     ['Spend', totals ? money(totals.cost) : '…', totals && `${exactMoney(totals.cost)}, exact`],
+    ['Errors', totals ? (totals.errors ? percent(totals.errors, totals.requests) : '0') : '…', totals && `${count(totals.errors)} of ${count(totals.requests)}`],
     ['Tokens in', totals ? compact(totals.input_tokens) : '…', totals && count(totals.input_tokens)],
     ['Tokens out', totals ? compact(totals.output_tokens) : '…', totals && count(totals.output_tokens)],
   ];

@@ -20,11 +20,30 @@ use crate::api;
 #[folder = "assets/"]
 struct Assets;
 
-/// `/`, `/requests/{id}` and `/assets/…`. The pages hold no data, so they are open to all.
+/// The pages' addresses besides `/`. Each has what it shows of one thing below it: `/requests/{id}`, `/sessions/{id}`.
+pub const PAGES: [&str; 13] = [
+    "/requests",
+    "/sessions",
+    "/users",
+    "/properties",
+    "/prompts",
+    // Not `/models`: that is the gateway's list of models.
+    "/providers",
+    "/cache",
+    "/limits",
+    "/query",
+    "/why",
+    "/settings",
+    "/health",
+    "/compare",
+];
+
+/// `/`, the pages and `/assets/…`. The pages hold no data, so they are open to all.
 pub(crate) fn routes() -> Router {
-    Router::new()
-        .route("/", get(shell))
-        .route("/requests/{id}", get(shell))
+    let pages = PAGES.iter().fold(Router::new().route("/", get(shell)), |router, page| {
+        router.route(page, get(shell)).route(&format!("{page}/{{*of}}"), get(shell))
+    });
+    pages
         .route("/favicon.ico", get(favicon))
         .route("/assets/{version}/{*path}", get(asset))
 }

@@ -28,7 +28,7 @@
 //! }
 //! ```
 //!
-//! The router answers `/`, `/requests/{id}`, `/login`, `/logout`, `/assets/…`, `/api/…` and the paths of Helicone's REST
+//! The router answers `/`, the [`PAGES`], `/login`, `/logout`, `/assets/…`, `/api/…` and the paths of Helicone's REST
 //! API below `/v1` (see [`API_PATHS`]), and refuses every other path
 //! with 404, so it can stand behind a gateway's own routes as their fallback. Everything the pages show comes from
 //! `/api`, which a key opens as well as a login does: what is on the screen can be had with curl. The API is described
@@ -53,6 +53,7 @@ use serde_json::Value;
 use tachograph_store::Store;
 
 pub use access::{KeyCheck, LoginTokens, NoRandomness};
+pub use assets::PAGES;
 pub use closing::Closing;
 
 /// The paths below `/v1` that are Helicone's REST API and not inference: these and all below them.

@@ -33,7 +33,9 @@ async fn every_answer_is_hardened() {
 #[tokio::test]
 async fn the_shell_is_served_for_the_list_and_for_a_request() {
     let desk = desk();
-    for path in ["/", &format!("/requests/{}?tab=cost", call(0).id), "/login"] {
+    let request = format!("/requests/{}?tab=cost", call(0).id);
+    let pages = tachograph_console::PAGES.into_iter();
+    for path in pages.chain(["/", &request, "/sessions/a%2Fb", "/login"]) {
         let response = desk.get(path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert!(response.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
@@ -98,9 +100,13 @@ async fn every_import_leads_to_a_module() {
             .filter(|line| !path.starts_with("vendor/htm") && (line.contains("import") || line.contains("export")))
         {
             let Some((_, rest)) = line.split_once("from '").or(line.split_once("from\"")) else { continue };
-            let target = rest.split(['\'', '"']).next().unwrap().strip_prefix("./");
-            let target = target.unwrap_or_else(|| panic!("{path} imports something that is no neighbour: {rest}"));
-            let target = if folder.is_empty() { target.to_owned() } else { format!("{folder}/{target}") };
+            let target = rest.split(['\'', '"']).next().unwrap();
+            let target = match (target.strip_prefix("./"), target.strip_prefix("../")) {
+                (Some(near), _) if folder.is_empty() => near.to_owned(),
+                (Some(near), _) => format!("{folder}/{near}"),
+                (None, Some(above)) => folder.rsplit_once('/').map_or(above.to_owned(), |(up, _)| format!("{up}/{above}")),
+                (None, None) => panic!("{path} imports something that is no neighbour: {rest}"),
+            };
             if !seen.contains(&target) {
                 seen.push(target.clone());
                 waiting.push(target);

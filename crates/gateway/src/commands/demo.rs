@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 use super::CommandError;
 use crate::config::Secret;
-use crate::demo::Day;
+use crate::demo::Days;
 use crate::stack::Gateway;
 
 /// Calls under way at once.
@@ -25,21 +25,22 @@ pub struct DemoReport {
     pub answered: usize,
 }
 
-/// Sends a believable day of traffic through the gateway's real path.
+/// Sends believable days of traffic through the gateway's real path.
 ///
 /// # Errors
 /// Where progress cannot be written.
 pub async fn demo(
     gateway: Gateway<Full<Bytes>>,
     key: &Secret,
+    days: u16,
     calls: usize,
     seed: u64,
     out: &mut impl Write,
 ) -> Result<DemoReport, CommandError> {
-    let mut day = Day::before(Timestamp::now(), calls, seed);
+    let mut visits = Days::before(Timestamp::now(), days, calls, seed);
     let mut under_way = JoinSet::new();
     let mut report = DemoReport::default();
-    while let Some(visit) = day.next_visit(key) {
+    while let Some(visit) = visits.next_visit(key) {
         if under_way.len() >= AT_ONCE {
             report.count(under_way.join_next().await);
         }

@@ -1,4 +1,4 @@
-//! A believable day of traffic.
+//! Believable days of traffic, with one cause of a risen bill planted in the last of them.
 
 use bytes::Bytes;
 use http::Request;
@@ -10,7 +10,8 @@ use tachograph_telemetry::ReceivedAt;
 
 use crate::config::Secret;
 
-const DAY_US: i64 = 86_400_000_000;
+const HOUR_US: i64 = 3_600_000_000;
+const DAY_US: i64 = 24 * HOUR_US;
 /// Calls by the hour of the day, UTC, relative to each other: an office with a night batch.
 const BY_HOUR: [u64; 24] = [2, 1, 1, 6, 1, 1, 2, 4, 8, 12, 13, 12, 9, 12, 13, 12, 10, 8, 6, 5, 4, 3, 3, 2];
 const USERS: [&str; 12] = [
@@ -27,6 +28,9 @@ const USERS: [&str; 12] = [
     "margaret",
     "tony",
 ];
+/// Who raises the bill in the last hours: one in so many visits is a step of an agent that goes round in circles with a long
+/// context and a new version of its prompt.
+const LOOP: Loop = Loop { one_in: 9, user: "katherine", work: 5, last_us: 6 * HOUR_US, version: "v2", context: 90 };
 const TEAMS: [&str; 4] = ["search", "support", "billing", "research"];
 /// What is asked, under which prompt, as which step of a session.
 const WORK: [(&str, &str, &str); 6] = [
@@ -58,10 +62,21 @@ const WORK: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// Visits over the day before a moment, the earliest first. The same seed gives the same day.
-pub(crate) struct Day {
+struct Loop {
+    one_in: usize,
+    user: &'static str,
+    /// Which of [`WORK`].
+    work: usize,
+    last_us: i64,
+    version: &'static str,
+    /// How often the context's sentence is repeated.
+    context: usize,
+}
+
+/// Visits over the days before a moment, the earliest first. The same seed gives the same days.
+pub(crate) struct Days {
     random: u64,
-    times: std::vec::IntoIter<i64>,
+    times: std::vec::IntoIter<(i64, bool)>,
     steps: u64,
 }
 
@@ -71,21 +86,27 @@ pub(crate) struct Visit {
     pub request: Request<Full<Bytes>>,
 }
 
-impl Day {
-    /// So many visits over the 24 hours before `until`.
+impl Days {
+    /// So many visits over so many times 24 hours before `until`.
     #[must_use]
-    pub(crate) fn before(until: Timestamp, visits: usize, seed: u64) -> Self {
-        let mut day = Self { random: seed ^ 0x5DEE_CE66_D1CE_4E5B, times: Vec::new().into_iter(), steps: 0 };
-        let mut times: Vec<i64> = (0..visits).map(|_| day.moment(until.micros())).collect();
+    pub(crate) fn before(until: Timestamp, days: u16, visits: usize, seed: u64) -> Self {
+        let mut all = Self { random: seed ^ 0x5DEE_CE66_D1CE_4E5B, times: Vec::new().into_iter(), steps: 0 };
+        let until = until.micros();
+        let mut times: Vec<(i64, bool)> = (0..visits)
+            .map(|visit| match visit % LOOP.one_in == LOOP.one_in - 1 {
+                true => (until - i64::try_from(all.below(LOOP.last_us.unsigned_abs())).unwrap_or(0), true),
+                false => (all.moment(until, i64::from(days.max(1)) * DAY_US), false),
+            })
+            .collect();
         times.sort_unstable();
-        day.times = times.into_iter();
-        day
+        all.times = times.into_iter();
+        all
     }
 
-    fn moment(&mut self, until: i64) -> i64 {
+    fn moment(&mut self, until: i64, span: i64) -> i64 {
         loop {
-            let at = until - i64::try_from(self.below(DAY_US.unsigned_abs())).unwrap_or(0);
-            let hour = usize::try_from(at.rem_euclid(DAY_US) / 3_600_000_000).unwrap_or(0);
+            let at = until - i64::try_from(self.below(span.unsigned_abs())).unwrap_or(0);
+            let hour = usize::try_from(at.rem_euclid(DAY_US) / HOUR_US).unwrap_or(0);
             if self.below(13) < BY_HOUR[hour] {
                 return at;
             }
@@ -94,13 +115,16 @@ impl Day {
 
     /// The next visit, made with this key.
     pub(crate) fn next_visit(&mut self, key: &Secret) -> Option<Visit> {
-        let at = self.times.next()?;
+        let (at, in_loop) = self.times.next()?;
         self.steps += 1;
         let work = self.below(WORK.len() as u64 / 2) as usize * 2 + (self.steps % 2) as usize;
+        let work = if in_loop { LOOP.work } else { work };
         let (prompt, path, text) = WORK[work];
         let user = USERS[self.skewed(USERS.len() as u64) as usize];
+        let user = if in_loop { LOOP.user } else { user };
         let team = TEAMS[work * TEAMS.len() / WORK.len()];
         let model = match self.below(100) {
+            _ if in_loop => "demo/echo",
             0..72 => "demo/echo",
             72..88 => "demo/flaky",
             _ => "demo/slow",
@@ -108,7 +132,7 @@ impl Day {
         let stream = self.below(100) < 60;
         // A few long prompts make most of a day's bill, as everywhere.
         let context = "The archive holds the letters, the orders and the notes of the last year. "
-            .repeat(self.skewed(80) as usize);
+            .repeat(if in_loop { LOOP.context } else { self.skewed(40) as usize });
         let body = json!({
             "model": model,
             "stream": stream,
@@ -118,7 +142,7 @@ impl Day {
                 { "role": "user", "content": text },
             ],
         });
-        let session = format!("{team}-{user}-{}", at / 3_600_000_000);
+        let session = format!("{team}-{user}-{}", at / (if in_loop { LOOP.last_us } else { HOUR_US }));
         let request = Request::post("/v1/chat/completions")
             .header(CONTENT_TYPE, "application/json")
             .header(AUTHORIZATION, format!("Bearer {}", key.expose()))
@@ -127,6 +151,7 @@ impl Day {
             .header("helicone-session-path", path)
             .header("helicone-session-name", team)
             .header("helicone-prompt-id", prompt)
+            .header("helicone-prompt-version", if in_loop { LOOP.version } else { "v1" })
             .header("helicone-property-team", team)
             .header("helicone-property-environment", if self.below(10) < 8 { "production" } else { "staging" })
             .extension(ReceivedAt(Timestamp::from_micros(at)))

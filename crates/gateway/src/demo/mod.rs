@@ -20,7 +20,7 @@ use tachograph_reply::{ApiError, ErrorKind, ErrorShape};
 use crate::endpoint::Endpoint;
 
 pub(crate) use body::DemoBody;
-pub(crate) use day::Day;
+pub(crate) use day::Days;
 use model::{Answer, Fate, Model};
 
 /// The provider's name.

@@ -1,0 +1,7 @@
+// @ts-check
+import { html } from '../html.js';
+
+/** @param {{ site: any }} props */
+export function Cache({ site }) {
+  return html`<div class="pad">${site.view.page}</div>`;
+}
