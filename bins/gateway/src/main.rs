@@ -1,5 +1,6 @@
 //! The `gateway` program: arguments, logs, signals, exit codes. What it does is in the crates it composes.
 
+mod desk;
 mod front;
 mod keeping;
 mod privacy;

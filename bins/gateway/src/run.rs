@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
-use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens};
+use tachograph_console::{Closing, ConsoleOptions, Health, KeyCheck, LoginTokens};
 use tachograph_gateway::commands::{self, CommandError, KeysCommand, ReconcileCommand, RepriceCommand, WhatIfCommand};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::front::Front;
-use crate::{keeping, privacy, quote, routing};
+use crate::{desk, keeping, privacy, quote, routing};
 
 /// Where records go once they are priced.
 type Sink = Edited<Intake>;
@@ -54,11 +54,19 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let closing = Closing::default();
     let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
     let status = routing::route(router, keys.clone());
-    let price_health = PriceHealth { prices, faults: watch.faults() };
+    let price_health = PriceHealth { prices: prices.clone(), faults: watch.faults() };
     let gauges = logger.intake().gauges().clone();
-    let console = console(store.clone(), keys.clone(), login.clone(), gauges.clone(), price_health, closing.clone())
-        .merge(quotes)
-        .merge(status);
+    let options = ConsoleOptions {
+        store: store.clone(),
+        keys: Arc::new(Keys(keys.clone())),
+        login: login.clone(),
+        health: health(gauges.clone(), price_health),
+        price_of: Some(desk::price_of(prices)),
+        limits: None,
+        settings: Some(desk::settings(&config)?),
+        closing: closing.clone(),
+    };
+    let console = tachograph_console::router(options).merge(quotes).merge(status);
 
     let mut background = JoinSet::new();
     background.spawn(reload_keys(keys, store.clone()));
@@ -219,24 +227,14 @@ struct PriceHealth {
     faults: Arc<AtomicUsize>,
 }
 
-fn console(
-    store: Arc<dyn Store>,
-    keys: Arc<KeyRing>,
-    login: LoginTokens,
-    gauges: Arc<Gauges>,
-    of_prices: PriceHealth,
-    closing: Closing,
-) -> axum::Router {
-    let health = Arc::new(move || {
+fn health(gauges: Arc<Gauges>, of_prices: PriceHealth) -> Health {
+    Arc::new(move || {
         let mut facts = serde_json::to_value(gauges.health()).unwrap_or_default();
         facts["price_version"] = of_prices.prices.current().version().into();
         // More than 0: price files or the configuration have faults, and older prices are in force.
         facts["price_faults"] = of_prices.faults.load(Ordering::Relaxed).into();
         facts
-    });
-    let options =
-        ConsoleOptions { store, keys: Arc::new(Keys(keys)), login, health, price_of: None, limits: None, closing };
-    tachograph_console::router(options)
+    })
 }
 
 async fn serve_console(listener: TcpListener, console: axum::Router) {

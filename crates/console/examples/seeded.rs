@@ -57,6 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let console = router(ConsoleOptions {
         price_of: None,
         limits: None,
+        settings: None,
         store: store.clone(),
         keys,
         login: login.clone(),

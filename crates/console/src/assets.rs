@@ -43,9 +43,7 @@ pub(crate) fn routes() -> Router {
     let pages = PAGES.iter().fold(Router::new().route("/", get(shell)), |router, page| {
         router.route(page, get(shell)).route(&format!("{page}/{{*of}}"), get(shell))
     });
-    pages
-        .route("/favicon.ico", get(favicon))
-        .route("/assets/{version}/{*path}", get(asset))
+    pages.route("/favicon.ico", get(favicon)).route("/assets/{version}/{*path}", get(asset))
 }
 
 async fn shell() -> Html<String> {

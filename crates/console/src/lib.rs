@@ -24,7 +24,7 @@
 //!     let keys = Arc::new(OneKey(KeyId::generate()));
 //!     let health = Arc::new(|| serde_json::json!({ "queue_depth": 0, "dropped": 0 }));
 //!     let closing = Closing::default();
-//!     Ok(router(ConsoleOptions { store, keys, login, health, price_of: None, limits: None, closing }))
+//!     Ok(router(ConsoleOptions { store, keys, login, health, price_of: None, limits: None, settings: None, closing }))
 //! }
 //! ```
 //!
@@ -50,7 +50,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware;
 use serde_json::Value;
-use tachograph_store::Store;
+use tachograph_store::{KeyRow, Store};
 
 pub use access::{KeyCheck, LoginTokens, NoRandomness};
 pub use assets::PAGES;
@@ -84,6 +84,8 @@ pub struct ConsoleOptions {
     pub price_of: Option<PriceOf>,
     /// The state of limits and budgets now, as JSON, for their page; asked at each request.
     pub limits: Option<Health>,
+    /// What the page of settings shows and does.
+    pub settings: Option<Settings>,
     /// Ends live feeds when the program is about to stop. Keep a clone to say so.
     pub closing: Closing,
 }
@@ -93,6 +95,18 @@ pub type Health = Arc<dyn Fn() -> Value + Send + Sync>;
 
 /// The price of a provider's model, where it is known.
 pub type PriceOf = Arc<dyn Fn(&str, &str) -> Option<Value> + Send + Sync>;
+
+/// What the page of settings shows and does.
+#[derive(Clone)]
+pub struct Settings {
+    /// The configuration in force as JSON, its secrets hidden.
+    pub shown: Health,
+    /// Makes a key for this name: the key itself, which is told once, and its row; nothing where randomness is missing.
+    pub new_key: NewKey,
+}
+
+/// Makes a key.
+pub type NewKey = Arc<dyn Fn(&str) -> Option<(String, KeyRow)> + Send + Sync>;
 
 /// The whole console as one tower service.
 pub fn router(options: ConsoleOptions) -> Router {

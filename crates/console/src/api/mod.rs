@@ -10,6 +10,7 @@ mod question;
 mod refusal;
 mod requests;
 mod sessions;
+mod settings;
 mod sql;
 mod sums;
 mod text;
@@ -33,7 +34,7 @@ pub(crate) use view::{Summary, cursor};
 
 use crate::access::{Access, refuse_foreign_writes, require_caller};
 use crate::live::{self, Live};
-use crate::{ConsoleOptions, Health, PriceOf};
+use crate::{ConsoleOptions, Health, PriceOf, Settings};
 
 const OPENAPI: &str = include_str!("openapi.json");
 
@@ -43,12 +44,13 @@ pub(crate) struct Desk {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) price_of: Option<PriceOf>,
     pub(crate) limits: Option<Health>,
+    pub(crate) settings: Option<Settings>,
 }
 
 impl Desk {
     pub(crate) fn of(options: &ConsoleOptions) -> Self {
-        let ConsoleOptions { store, price_of, limits, .. } = options;
-        Self { store: store.clone(), price_of: price_of.clone(), limits: limits.clone() }
+        let ConsoleOptions { store, price_of, limits, settings, .. } = options.clone();
+        Self { store, price_of, limits, settings }
     }
 }
 
@@ -81,6 +83,9 @@ pub(crate) fn routes(options: &ConsoleOptions, desk: Desk, access: &Access) -> R
         .route("/why", get(moved::why))
         .route("/forecast", get(moved::forecast))
         .route("/export", get(export::rows))
+        .route("/keys", get(settings::keys).post(settings::make_key))
+        .route("/keys/{id}", axum::routing::delete(settings::revoke_key))
+        .route("/settings", get(settings::shown))
         .route("/kept/{kind}", get(kept::list).post(kept::put))
         .route("/kept/{kind}/{id}", axum::routing::put(kept::replace).delete(kept::remove))
         .with_state(desk);

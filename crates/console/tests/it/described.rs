@@ -85,6 +85,7 @@ fn body_for(path: &str) -> Value {
         path if path.ends_with("/marks") => json!({ "kind": "tag", "name": "seen" }),
         "/api/breakdown" => json!({ "by": "model", "filter": { "field": "user", "op": "exists" } }),
         "/api/sql" => json!({ "sql": "SELECT count(*) FROM requests" }),
+        "/api/keys" => json!({ "name": "a program" }),
         path if path.starts_with("/api/kept") => json!({ "sql": "SELECT 1" }),
         _ => json!({ "filter": { "field": "user", "op": "exists" } }),
     }

@@ -10,11 +10,11 @@ use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens, router};
+use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens, Settings, router};
 use tachograph_record::{
     Asked, Body, Control, CostState, KeyId, LogRecord, OrgId, Outcome, Reading, RecordId, Timestamp, Timing,
 };
-use tachograph_store::Store;
+use tachograph_store::{KeyRow, Store};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -62,6 +62,22 @@ pub(crate) fn desk() -> Desk {
     Desk { store: store.clone(), ..desk_over(store) }
 }
 
+fn settings() -> Settings {
+    let new_key = |name: &str| {
+        let row = KeyRow {
+            id: KeyId::generate(),
+            org: OrgId::HOME,
+            name: name.to_owned(),
+            hash: [7; 32],
+            hint: "77ab".to_owned(),
+            created_at: Timestamp::from_micros(5),
+            revoked_at: None,
+        };
+        Some(("the new key 77ab".to_owned(), row))
+    };
+    Settings { shown: Arc::new(|| json!({ "listen": "127.0.0.1:1" })), new_key: Arc::new(new_key) }
+}
+
 /// A console over another store; `store` of the desk is then of no use.
 pub(crate) fn desk_over(store: Arc<dyn Store>) -> Desk {
     let keys = TwoKeys { home: KeyId::generate(), other: KeyId::generate(), revoked: AtomicBool::new(false) };
@@ -75,6 +91,7 @@ pub(crate) fn desk_over(store: Arc<dyn Store>) -> Desk {
         health,
         price_of: None,
         limits: None,
+        settings: Some(settings()),
         closing: closing.clone(),
     };
     Desk { closing, router: router(options), store: Arc::default(), keys, login }

@@ -104,7 +104,9 @@ async fn every_import_leads_to_a_module() {
             let target = match (target.strip_prefix("./"), target.strip_prefix("../")) {
                 (Some(near), _) if folder.is_empty() => near.to_owned(),
                 (Some(near), _) => format!("{folder}/{near}"),
-                (None, Some(above)) => folder.rsplit_once('/').map_or(above.to_owned(), |(up, _)| format!("{up}/{above}")),
+                (None, Some(above)) => {
+                    folder.rsplit_once('/').map_or(above.to_owned(), |(up, _)| format!("{up}/{above}"))
+                }
                 (None, None) => panic!("{path} imports something that is no neighbour: {rest}"),
             };
             if !seen.contains(&target) {

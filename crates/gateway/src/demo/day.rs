@@ -131,8 +131,11 @@ impl Days {
         };
         let stream = self.below(100) < 60;
         // A few long prompts make most of a day's bill, as everywhere.
-        let context = "The archive holds the letters, the orders and the notes of the last year. "
-            .repeat(if in_loop { LOOP.context } else { self.skewed(40) as usize });
+        let context = "The archive holds the letters, the orders and the notes of the last year. ".repeat(if in_loop {
+            LOOP.context
+        } else {
+            self.skewed(40) as usize
+        });
         let body = json!({
             "model": model,
             "stream": stream,

@@ -1,0 +1,39 @@
+//! What the console is told of prices and settings.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tachograph_console::{PriceOf, Settings};
+use tachograph_gateway::commands::CommandError;
+use tachograph_gateway::config::Config;
+use tachograph_gateway::generate;
+use tachograph_pricing::{PriceBook, PriceMeter};
+
+/// What a provider's model costs by list: its base rates, and how many others hold in special cases.
+pub(crate) fn price_of(prices: Arc<PriceBook>) -> PriceOf {
+    Arc::new(move |provider, model| {
+        let found = prices.current().resolve(provider, model)?;
+        let rates: Vec<Value> = PriceMeter::all()
+            .filter_map(|meter| found.model.base_rate(meter))
+            .map(|rate| json!({ "meter": rate.meter.name(), "price": rate.price.text, "per": rate.price.per }))
+            .collect();
+        Some(json!({
+            "provider": found.provider, "model": found.model.id, "rates": rates,
+            "special_rates": found.model.rates.len() - rates.len(),
+            "context_tokens": found.model.limits.context.or(found.model.limits.max_input),
+        }))
+    })
+}
+
+/// The configuration in force, its secrets hidden, and how keys are made.
+pub(crate) fn settings(config: &Config) -> Result<Settings, CommandError> {
+    let shown = serde_json::to_value(config).map_err(|error| CommandError::Internal(error.to_string()))?;
+    let new_key = |name: &str| match generate(name) {
+        Ok((key, row)) => Some((key.expose().to_owned(), row)),
+        Err(error) => {
+            tracing::error!(%error, "no key can be made without randomness");
+            None
+        }
+    };
+    Ok(Settings { shown: Arc::new(move || shown.clone()), new_key: Arc::new(new_key) })
+}
