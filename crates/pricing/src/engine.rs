@@ -30,6 +30,8 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// Bills usage at a model's prices. What has no price is not billed, and a warning says so.
 pub(crate) fn bill(model: &Model, usage: &Usage, context: &PriceContext<'_>, header: &Header<'_>) -> CostState {
+    // Where a provider tells what it bills beside what it counted, that is what has a price.
+    let usage = &*usage.billable();
     let request =
         Request { context, second: context.at.micros().div_euclid(MICROS_PER_SECOND), input: usage.input_total() };
     let mut billed: SmallVec<[Billed<'_>; 8]> = SmallVec::new();

@@ -258,7 +258,6 @@ fn usage_is_what_helicone_counts() {
         if case["test"].as_str().unwrap().contains("XAI") {
             // The searches stand in `num_sources_used`, which counts sources and not searches: nothing is billed by it here.
             (got["searches"], expected["searches"]) = (Value::Null, Value::Null);
-            (got["thinking"], got["output"]) = (expected["thinking"].clone(), expected["output"].clone());
         }
         assert_eq!(got, expected, "{}", case["test"]);
         held += 1;

@@ -162,7 +162,6 @@ impl Catalog {
             price_version: &self.version,
             discount: self.discount.as_ref(),
         };
-        let usage = &*usage.billable();
         let is_nothing = usage.leaves().is_empty() && usage.units().is_empty();
         match engine::bill(&found.model, usage, &context, &header) {
             CostState::Priced(cost) if cost.lines.is_empty() && !is_nothing => CostState::UnknownModel,
