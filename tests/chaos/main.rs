@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use load::{Load, Seen, count, rows, upstream};
 use postgres::Postgres;
-use tachograph_tests::Gateway;
+use tachograph_tests::{Gateway, Logger};
 
 fn parameter(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
@@ -121,6 +121,42 @@ async fn hard_case_33_a_store_that_is_stopped_or_frozen_costs_no_call_and_no_row
         assert_eq!((seen.refused.load(Ordering::SeqCst), seen.cut.load(Ordering::SeqCst)), (0, 0));
         assert_eq!(counted.outcomes["complete"], seen.sent.load(Ordering::SeqCst));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hard_case_32_kill_9_of_the_logger_costs_no_call_and_no_row() {
+    let (upstream, seen) = (upstream().await, Arc::<Seen>::default());
+    let mut logger = Logger::start();
+    let gateway = Arc::new(Gateway::before(&upstream).config(&logger.configuration()).start().await);
+    let load = Load::start(&gateway, &seen);
+    for round in 0..rounds() {
+        tokio::time::sleep(some_time(round)).await;
+        logger.kill();
+        tokio::time::sleep(some_time(round) / 2).await;
+        logger.resume();
+    }
+    load.finish().await;
+    let found = rows(&gateway).await;
+    let counted = count("kill -9 of the logger", &seen, &found);
+    assert!(counted.lost.is_empty(), "lost: {:?}", counted.some_lost());
+    assert!(counted.duplicates.is_empty(), "double: {:?}", counted.duplicates);
+    assert_eq!((seen.refused.load(Ordering::SeqCst), seen.cut.load(Ordering::SeqCst)), (0, 0));
+    assert_eq!(counted.outcomes["complete"], seen.sent.load(Ordering::SeqCst));
+    // The store knows the gateway, and that its record is complete.
+    let health = gateway.api("/api/health").await;
+    let number = health["complete_to_number"].as_u64().unwrap();
+    let mut known = serde_json::Value::Null;
+    for _ in 0..100 {
+        let health = gateway.api("/api/health").await;
+        let gateways = health["gateways"].as_array().cloned().unwrap_or_default();
+        known = gateways.into_iter().find(|known| known["gateway"] == health["gateway"]).unwrap_or_default();
+        if known["number"].as_u64() >= Some(number) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(known["number"].as_u64() >= Some(number), "{known} of {number}");
+    assert_eq!(known["quarantined"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! The `gateway` program: found or built, and run to its end.
+//! The programs: found or built, and run to its end.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,17 @@ pub fn run(directory: &Path, arguments: &[&str], environment: &[(&str, &str)], i
 }
 
 pub(crate) fn command(directory: &Path) -> Command {
-    let mut command = Command::new(binary());
+    static GATEWAY: OnceLock<PathBuf> = OnceLock::new();
+    command_of(GATEWAY.get_or_init(|| binary("gateway", "TACHOGRAPH_GATEWAY")), directory)
+}
+
+pub(crate) fn logger_command(directory: &Path) -> Command {
+    static LOGGER: OnceLock<PathBuf> = OnceLock::new();
+    command_of(LOGGER.get_or_init(|| binary("logger", "TACHOGRAPH_LOGGER")), directory)
+}
+
+fn command_of(program: &Path, directory: &Path) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(directory).env_clear().env("HOME", directory);
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
@@ -46,18 +56,18 @@ pub(crate) fn command(directory: &Path) -> Command {
     command
 }
 
-/// `TACHOGRAPH_GATEWAY`, or the program as cargo builds it from the sources as they are now: one found beside this test
+/// What the variable names, or the program as cargo builds it from the sources as they are now: one found beside this test
 /// could be older than they.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| match std::env::var_os("TACHOGRAPH_GATEWAY") {
-        Some(given) => std::fs::canonicalize(&given)
-            .unwrap_or_else(|error| panic!("TACHOGRAPH_GATEWAY={}: {error}", given.display())),
-        None => build(),
-    })
+fn binary(name: &str, variable: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(given) => {
+            std::fs::canonicalize(&given).unwrap_or_else(|error| panic!("{variable}={}: {error}", given.display()))
+        }
+        None => build(name),
+    }
 }
 
-fn build() -> PathBuf {
+fn build(name: &str) -> PathBuf {
     // …/target/<profile>/deps/e2e-0123
     let test = std::env::current_exe().unwrap();
     let folder = test.ancestors().find(|path| path.ends_with("deps")).and_then(Path::parent).unwrap();
@@ -67,10 +77,10 @@ fn build() -> PathBuf {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "gateway", "--bin", "gateway", "--profile", profile])
+        .args(["build", "--quiet", "--package", name, "--bin", name, "--profile", profile])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .unwrap();
-    assert!(built.success(), "the gateway does not build");
-    folder.join("gateway")
+    assert!(built.success(), "{name} does not build");
+    folder.join(name)
 }

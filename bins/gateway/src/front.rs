@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
+use axum::response::{IntoResponse as _, Json};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -14,8 +15,6 @@ use tachograph_console::API_PATHS;
 use tachograph_gateway::{EdgeBody, Endpoints, Gateway};
 use tachograph_logger::{Gauges, LogRoutes};
 use tower::Service;
-
-use crate::keeping;
 
 /// The console's paths: these and all below them.
 const CONSOLE: [&str; 4] = ["/api", "/assets", "/login", "/logout"];
@@ -59,7 +58,7 @@ impl Service<Request<Incoming>> for Front {
         match request.uri().path() {
             "/healthz" => return Box::pin(async { Ok(alive()) }),
             "/readyz" => {
-                let ready = keeping::readiness(&self.gauges).map(Either::Right);
+                let ready = Json(self.gauges.readiness()).into_response().map(Either::Right);
                 return Box::pin(async { Ok(ready) });
             }
             _ => {}

@@ -3,7 +3,6 @@
 mod desk;
 mod front;
 mod keeping;
-mod privacy;
 mod quote;
 mod routing;
 mod run;

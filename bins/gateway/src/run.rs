@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,19 +13,19 @@ use tachograph_console::{Closing, ConsoleOptions, Health, KeyCheck, LoginTokens}
 use tachograph_gateway::commands::{self, CommandError, KeysCommand, ReconcileCommand, RepriceCommand, WhatIfCommand};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
-    Door, Endpoints, Gateway, KeyRing, PriceWatch, Priced, Router, Upstream, serve as serve_connections, stack,
+    Door, Endpoints, Gateway, KeyRing, PriceWatch, Priced, Router, Upstream, privacy, process,
+    serve as serve_connections, stack,
 };
-use tachograph_logger::{Gauges, Intake, LogRoutes, RouteOptions};
+use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, RouteOptions};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
 use tachograph_store::Store;
 use tachograph_telemetry::Edited;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::front::Front;
-use crate::{desk, keeping, privacy, quote, routing};
+use crate::{desk, keeping, quote, routing};
 
 /// Where records go once they are priced.
 type Sink = Edited<Intake>;
@@ -34,11 +34,9 @@ type Sink = Edited<Intake>;
 const DRAIN: Duration = Duration::from_secs(30);
 /// And the records still queued so long to reach the store.
 const FLUSH: Duration = Duration::from_secs(15);
-/// A key made or revoked by another process counts after at most this long.
-const KEYS_RELOAD: Duration = Duration::from_secs(2);
 
 pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), CommandError> {
-    let store = open(&config).await?;
+    let store = process::open_store(&config).await?;
     let first_key = commands::first_key(&config, &*store).await?;
     let keys = Arc::new(KeyRing::default());
     keys.reload(&*store).await?;
@@ -55,12 +53,12 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
     let status = routing::route(router, keys.clone());
     let price_health = PriceHealth { prices: prices.clone(), faults: watch.faults() };
-    let gauges = logger.intake().gauges().clone();
+    let (gauges, fleet) = (logger.intake().gauges().clone(), Fleet::default());
     let options = ConsoleOptions {
         store: store.clone(),
         keys: Arc::new(Keys(keys.clone())),
         login: login.clone(),
-        health: health(gauges.clone(), price_health),
+        health: health(gauges.clone(), fleet.clone(), price_health),
         price_of: Some(desk::price_of(prices)),
         limits: None,
         settings: Some(desk::settings(&config)?),
@@ -69,16 +67,17 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let console = tachograph_console::router(options).merge(quotes).merge(status);
 
     let mut background = JoinSet::new();
-    background.spawn(reload_keys(keys, store.clone()));
+    background.spawn(process::reload_keys(keys, store.clone()));
+    background.spawn(fleet.clone().watch(store.clone()));
     background.spawn(watch.run());
     let apart = config.console.listen.filter(|&address| address != config.listen);
     let mut console_at = config.listen;
     if let Some(address) = apart {
-        let listener = bind(address).await?;
+        let listener = process::bind(address).await?;
         console_at = listener.local_addr()?;
         background.spawn(serve_console(listener, console.clone()));
     }
-    let listener = bind(config.listen).await?;
+    let listener = process::bind(config.listen).await?;
     let address = listener.local_addr()?;
     if apart.is_none() {
         console_at = address;
@@ -87,7 +86,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
 
     let front = Front { gateway, console: apart.is_none().then_some(console), endpoints, logs, gauges };
     let stop = async {
-        stop_signal().await;
+        process::stop_signal().await;
         closing.close();
     };
     serve_connections(listener, front, stop, DRAIN).await?;
@@ -101,7 +100,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
 }
 
 pub(crate) async fn demo(config: Config, days: u16, calls: usize, seed: u64) -> Result<(), CommandError> {
-    let store = open(&config).await?;
+    let store = process::open_store(&config).await?;
     let (key, row) =
         tachograph_gateway::generate("demo traffic").map_err(|error| CommandError::Internal(error.to_string()))?;
     store.insert_key(&row).await?;
@@ -121,55 +120,36 @@ pub(crate) async fn demo(config: Config, days: u16, calls: usize, seed: u64) -> 
 }
 
 pub(crate) async fn migrate(config: Config) -> Result<(), CommandError> {
-    open(&config).await?.close().await?;
+    process::open_store(&config).await?.close().await?;
     Ok(())
 }
 
 pub(crate) async fn keys(config: Config, command: KeysCommand) -> Result<(), CommandError> {
-    let store = open(&config).await?;
+    let store = process::open_store(&config).await?;
     commands::keys(command, &*store, &mut io::stdout()).await?;
     store.close().await?;
     Ok(())
 }
 
 pub(crate) async fn reprice(config: Config, command: RepriceCommand) -> Result<(), CommandError> {
-    let store = open(&config).await?;
+    let store = process::open_store(&config).await?;
     commands::reprice(&command, &*prices(&config)?, &*store, &mut io::stdout()).await?;
     store.close().await?;
     Ok(())
 }
 
 pub(crate) async fn reconcile(config: Config, command: ReconcileCommand) -> Result<(), CommandError> {
-    let store = open(&config).await?;
+    let store = process::open_store(&config).await?;
     commands::reconcile(&command, &*prices(&config)?, &*store, &mut io::stdout()).await?;
     store.close().await?;
     Ok(())
 }
 
 pub(crate) async fn what_if(config: Config, command: WhatIfCommand) -> Result<(), CommandError> {
-    let store = open(&config).await?;
+    let store = process::open_store(&config).await?;
     commands::what_if(&command, &*prices(&config)?, &*store, &mut io::stdout()).await?;
     store.close().await?;
     Ok(())
-}
-
-async fn open(config: &Config) -> Result<Arc<dyn Store>, CommandError> {
-    make_private_dir(&config.data_dir)?;
-    let store = tachograph_store::open(config.store.url.expose(), &config.data_dir).await?;
-    store.migrate().await?;
-    Ok(store)
-}
-
-/// Bodies and keys' hashes live here: for its owner alone.
-fn make_private_dir(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
-    let bound = TcpListener::bind(address).await;
-    bound
-        .map_err(|error| CommandError::Io(io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))))
 }
 
 fn prices(config: &Config) -> Result<Arc<PriceBook>, CommandError> {
@@ -227,9 +207,10 @@ struct PriceHealth {
     faults: Arc<AtomicUsize>,
 }
 
-fn health(gauges: Arc<Gauges>, of_prices: PriceHealth) -> Health {
+fn health(gauges: Arc<Gauges>, fleet: Fleet, of_prices: PriceHealth) -> Health {
     Arc::new(move || {
         let mut facts = serde_json::to_value(gauges.health()).unwrap_or_default();
+        facts["gateways"] = serde_json::to_value(fleet.gateways()).unwrap_or_default();
         facts["price_version"] = of_prices.prices.current().version().into();
         // More than 0: price files or the configuration have faults, and older prices are in force.
         facts["price_faults"] = of_prices.faults.load(Ordering::Relaxed).into();
@@ -240,26 +221,6 @@ fn health(gauges: Arc<Gauges>, of_prices: PriceHealth) -> Health {
 async fn serve_console(listener: TcpListener, console: axum::Router) {
     if let Err(error) = serve_connections(listener, console, std::future::pending(), DRAIN).await {
         tracing::error!(%error, "the console stopped");
-    }
-}
-
-async fn reload_keys(keys: Arc<KeyRing>, store: Arc<dyn Store>) {
-    loop {
-        tokio::time::sleep(KEYS_RELOAD).await;
-        if let Err(error) = keys.reload(&*store).await {
-            tracing::warn!(%error, "API keys could not be read anew; those known stay valid");
-        }
-    }
-}
-
-async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }
 

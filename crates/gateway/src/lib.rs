@@ -42,6 +42,8 @@ mod ledger;
 mod panic;
 mod place;
 mod price_watch;
+pub mod privacy;
+pub mod process;
 mod quote;
 mod request_id;
 mod router;

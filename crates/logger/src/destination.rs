@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tachograph_record::{LogRecord, Timestamp};
 use tachograph_store::{GatewayProgress, Store, StoreError};
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 pub type Delivery<'a> = Pin<Box<dyn Future<Output = Result<(), Undelivered>> + Send + 'a>>;
 
 /// How far a gateway's record is complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The gateway, by its spool's id.
     pub gateway: Uuid,

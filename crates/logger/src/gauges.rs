@@ -120,6 +120,16 @@ impl Gauges {
         }
     }
 
+    /// Whether this process can serve, with the state of its record keeping. One that can serve is ready, whatever the state
+    /// of its store: to take it out of service would make an outage of the store one of the calls.
+    #[must_use]
+    pub fn readiness(&self) -> serde_json::Value {
+        let health = self.health();
+        let store = if health.store_failures_in_a_row == 0 { "ok" } else { "not_taking_records" };
+        let spool = if health.spool_full { "full" } else { "ok" };
+        serde_json::json!({ "ready": true, "store": store, "spool": spool, "records": health })
+    }
+
     pub(crate) fn wrote(&self, records: usize) {
         self.stored.fetch_add(records as u64, Ordering::Relaxed);
         self.failing.store(0, Ordering::Relaxed);

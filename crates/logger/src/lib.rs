@@ -3,7 +3,7 @@
 //! A request's own path hands its record to an [`Intake`], which appends it to a spool on local disk: from then on it
 //! survives the death of the process, and the end of the call's answer may be handed over. Behind that a pump reads the
 //! spool, makes rows of records, and delivers batches to a [`Destination`]: a store in this process ([`ToStore`]) or a
-//! logger elsewhere. If that is gone the pump tries again for as long as it takes, the spool grows, and
+//! logger elsewhere ([`ToLogger`], whose other end is [`Ingest`]). If that is gone the pump tries again for as long as it takes, the spool grows, and
 //! requests do not notice.
 //!
 //! ```no_run
@@ -34,16 +34,23 @@
 mod async_log;
 mod destination;
 mod entry;
+mod fleet;
 mod gauges;
+mod ingest;
 mod intake;
 mod logger;
 mod opens;
 mod otlp;
 mod pump;
 mod routes;
+mod ship;
+mod wire;
 
 pub use destination::{Delivery, Destination, Progress, ToStore, Undelivered};
+pub use fleet::Fleet;
 pub use gauges::{Gauges, LogHealth};
+pub use ingest::Ingest;
 pub use intake::Intake;
 pub use logger::Logger;
 pub use routes::{Callers, LogRoutes, RouteOptions};
+pub use ship::{BadLogger, ToLogger};

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tachograph_gateway::commands::CommandError;
-use tachograph_gateway::config::{Config, ProviderConfig};
 use tachograph_providers::Registry;
 use tachograph_record::LogRecord;
 use tachograph_redact::Redactor;
 use tachograph_telemetry::RecordEdit;
+
+use crate::commands::CommandError;
+use crate::config::{Config, ProviderConfig};
 
 /// Takes out of records what must not be kept.
 struct Redacting(Redactor);
@@ -19,7 +20,10 @@ impl RecordEdit for Redacting {
 }
 
 /// What every record goes through on its way to the logger.
-pub(crate) fn edit(config: &Config) -> Result<Arc<dyn RecordEdit>, CommandError> {
+///
+/// # Errors
+/// Where a rule of the configuration cannot be read.
+pub fn edit(config: &Config) -> Result<Arc<dyn RecordEdit>, CommandError> {
     let configured = config.providers.values().flat_map(ProviderConfig::secrets).chain(&config.api_key);
     let mut known: Vec<String> = configured.map(|secret| secret.expose().to_owned()).collect();
     let variables = Registry::builtin().iter().flat_map(|provider| provider.env.iter());
