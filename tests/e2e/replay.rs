@@ -38,11 +38,13 @@ const APIS: &[(&str, &str)] = &[
     ("cohere.embed", "/cohere/v2/embed"),
     ("cohere.rerank", "/cohere/v2/rerank"),
     ("ollama.chat", "/ollama/api/chat"),
+    ("bedrock.converse", "/bedrock"),
+    ("bedrock.converse-stream", "/bedrock"),
+    ("bedrock.invoke", "/bedrock"),
+    ("bedrock.invoke-stream", "/bedrock"),
 ];
-/// APIs that need a provider of their own kind and are replayed with it.
-const ELSEWHERE: [&str; 1] = ["bedrock."];
 /// Providers with a proxy of their own, to which their recordings are sent under the path that they were recorded at.
-const PROXIES: [&str; 17] = [
+const PROXIES: [&str; 22] = [
     "openai",
     "anthropic",
     "groq",
@@ -60,6 +62,11 @@ const PROXIES: [&str; 17] = [
     "writer",
     "voyage",
     "huggingface",
+    "bedrock",
+    "vertex",
+    "azure_openai",
+    "azure_ai",
+    "snowflake",
 ];
 
 fn path_of(recording: &Recording) -> String {
@@ -74,24 +81,9 @@ fn path_of(recording: &Recording) -> String {
     if google { format!("{fallback}{}", &own[own.find("/v1").unwrap()..]) } else { fallback.to_owned() }
 }
 
-fn here(dialect: &str) -> bool {
-    !ELSEWHERE.iter().any(|start| dialect.starts_with(start))
-}
-
-/// Whether a recording is replayed here: all are, but those of clouds with addresses of their own.
-fn replayed(recording: &Recording) -> bool {
-    !["vertex", "azure_ai", "azure_openai"].contains(&recording.provider.as_str())
-}
-
-fn all_here() -> Option<Vec<Arc<Recording>>> {
-    let mut all = recordings(here)?;
-    all.retain(|recording| replayed(recording));
-    Some(all)
-}
-
 #[test]
 fn every_api_of_the_recordings_has_its_row() {
-    let Some(all) = recordings(here) else { return };
+    let Some(all) = recordings(|_| true) else { return };
     for recording in all {
         assert!(APIS.iter().any(|(dialect, _)| *dialect == recording.dialect), "no row for {}", recording.dialect);
     }
@@ -149,8 +141,12 @@ async fn faults_of(gateway: &Gateway, recording: &Recording) -> Vec<String> {
     faults.extend(Figures::expected(recording).fault(&row, recording.tells_usage()));
     faults.extend(cost_faults(&row));
     let sent: Value = serde_json::from_slice(&recording.request_body().unwrap()).unwrap_or_default();
-    // Google's paths name the model.
-    let named = if recording.dialect.starts_with("gemini.") { Value::Null } else { sent["model"].clone() };
+    // Google's and Amazon's paths name the model.
+    let named = if recording.dialect.starts_with("gemini.") || recording.provider == "bedrock" {
+        Value::Null
+    } else {
+        sent["model"].clone()
+    };
     if sent.is_object() && !named.is_null() && row["requested_model"] != named {
         faults.push(format!("asked for {named}, the row says {}", row["requested_model"]));
     }
@@ -213,7 +209,7 @@ async fn replay(all: Vec<Arc<Recording>>, reply: fn(&Recording) -> Reply, same_h
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_recorded_call_passes_untouched_and_is_read_exactly() {
-    let Some(all) = all_here() else { return };
+    let Some(all) = recordings(|_| true) else { return };
     assert!(all.len() > 100, "{} recordings", all.len());
     replay(all, Recording::reply, true).await;
 }
@@ -222,7 +218,7 @@ async fn every_recorded_call_passes_untouched_and_is_read_exactly() {
 async fn every_recorded_call_is_read_the_same_byte_by_byte() {
     // Of the long documents a few hundred bytes say as much as a million: they are only joined again.
     const LONG: usize = 16 << 10;
-    let Some(mut all) = all_here() else { return };
+    let Some(mut all) = recordings(|_| true) else { return };
     all.retain(|recording| recording.response.body.len() < if recording.stream { 4 * LONG } else { LONG });
     replay(all, |recording| recording.reply_in_pieces_of(1), false).await;
 }

@@ -20,7 +20,7 @@ use crate::{Directory, Upstream, program};
 /// The key of a gateway under test.
 pub const KEY: &str = "sk-tachograph-00112233445566778899aabbccddeeff0011223344556677";
 /// The providers that the upstream plays.
-const PROVIDERS: [&str; 20] = [
+const PROVIDERS: [&str; 25] = [
     "openai",
     "anthropic",
     "groq",
@@ -41,6 +41,11 @@ const PROVIDERS: [&str; 20] = [
     "voyage",
     "huggingface",
     "jina",
+    "bedrock",
+    "vertex",
+    "azure",
+    "azure-ai",
+    "snowflake",
 ];
 /// How long anything may take that should take no time.
 const PATIENCE: Duration = Duration::from_secs(30);

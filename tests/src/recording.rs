@@ -132,15 +132,7 @@ impl Recording {
     /// The answer as an upstream gives it.
     #[must_use]
     pub fn reply(&self) -> Reply {
-        let headers: Vec<(&str, &str)> = self
-            .response
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .filter(|(name, _)| {
-                !["transfer-encoding", "content-length", "content-encoding", "connection"].contains(name)
-            })
-            .collect();
+        let headers = self.headers_of_the_message();
         let body = self.response_body().unwrap_or_default();
         if self.stream && self.response.status == 200 {
             Reply::chunked(self.response.status, &headers, [body])
@@ -156,14 +148,14 @@ impl Recording {
         if whole.chunked {
             return whole.in_pieces_of(size);
         }
-        let headers: Vec<(&str, &str)> = self
-            .response
-            .headers
-            .iter()
-            .filter(|(name, _)| *name == "content-type")
-            .map(|(n, v)| (&**n, &**v))
-            .collect();
-        Reply::chunked(self.response.status, &headers, whole.pieces).in_pieces_of(size)
+        Reply::chunked(self.response.status, &self.headers_of_the_message(), whole.pieces).in_pieces_of(size)
+    }
+
+    /// The answer's headers, without those that say how it was sent.
+    fn headers_of_the_message(&self) -> Vec<(&str, &str)> {
+        const OF_THE_CONNECTION: [&str; 4] = ["transfer-encoding", "content-length", "content-encoding", "connection"];
+        let all = self.response.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        all.filter(|(name, _)| !OF_THE_CONNECTION.contains(name)).collect()
     }
 
     /// Whether the request asked for usage at the stream's end.

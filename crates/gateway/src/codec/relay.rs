@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tachograph_providers::HideUsage;
@@ -21,7 +21,7 @@ pin_project! {
         upstream: UpstreamBody,
         tap: SharedTap,
         hide: Option<HideUsage>,
-        // What hiding made of one frame: at most a few pieces.
+        // What hiding left of one frame.
         ready: VecDeque<Bytes>,
         on_break: Option<ErrorShape>,
         // Whether a stream of this API says that it is over.
@@ -63,11 +63,13 @@ impl Body for Relay {
                     this.tap.feed(piece);
                     let Some(hide) = this.hide else { return Poll::Ready(Some(Ok(frame))) };
                     hide.push(piece, |piece| this.ready.push_back(piece));
+                    join(this.ready);
                 }
                 None => {
                     *this.done = true;
                     if let Some(hide) = this.hide {
                         hide.finish(|piece| this.ready.push_back(piece));
+                        join(this.ready);
                     }
                     if let (Some(shape), true) = (*this.on_break, *this.says_its_end)
                         && !this.tap.has_ended()
@@ -93,6 +95,16 @@ impl Body for Relay {
 
     fn size_hint(&self) -> SizeHint {
         if self.hide.is_some() { SizeHint::default() } else { self.upstream.size_hint() }
+    }
+}
+
+/// What is left of one frame goes on as one frame: the tap has seen all of it, and what says that the answer is over must
+/// not be followed by a long row of pieces, which the meter would have to hold back.
+fn join(ready: &mut VecDeque<Bytes>) {
+    if ready.len() > 1 {
+        let mut joined = BytesMut::with_capacity(ready.iter().map(Bytes::len).sum());
+        ready.drain(..).for_each(|piece| joined.extend_from_slice(&piece));
+        ready.push_back(joined.freeze());
     }
 }
 
