@@ -78,7 +78,7 @@ fn the_page_names_no_crate_that_is_not_there() {
 #[test]
 fn the_middle_floors_know_neither_providers_nor_prices() {
     let edges = edges_in_cargo();
-    for folder in ["crates/telemetry", "crates/store"] {
+    for folder in ["crates/telemetry", "crates/store", "crates/ratelimit"] {
         assert_eq!(edges[folder], ["crates/record"], "{folder}");
     }
     for folder in ["crates/record", "crates/reply"] {

@@ -10,6 +10,7 @@ mod endings;
 mod fields;
 mod headers;
 mod keys;
+mod limits;
 mod logged;
 mod other_apis;
 mod pacing;

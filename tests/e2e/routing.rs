@@ -216,11 +216,7 @@ async fn hard_case_11_a_stream_that_fails_before_content_falls_back_unseen_and_n
                 if after < content_at {
                     assert!(attempts[0]["error"]["message"].is_string(), "{row:#}");
                     let is_told = messages && after > 0;
-                    assert_eq!(
-                        attempts[0]["usage"].is_object() || !is_told,
-                        true,
-                        "what was charged for nothing: {row:#}"
-                    );
+                    assert!(attempts[0]["usage"].is_object() || !is_told, "what was charged for nothing: {row:#}");
                 } else if after < last - 1 {
                     assert_ne!(row["outcome"], "complete", "{place}");
                 }

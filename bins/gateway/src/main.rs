@@ -3,6 +3,7 @@
 mod desk;
 mod front;
 mod keeping;
+mod limits;
 mod quote;
 mod routing;
 mod run;

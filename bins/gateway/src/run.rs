@@ -13,7 +13,7 @@ use tachograph_console::{Closing, ConsoleOptions, Health, KeyCheck, LoginTokens}
 use tachograph_gateway::commands::{self, CommandError, KeysCommand, ReconcileCommand, RepriceCommand, WhatIfCommand};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
-    Door, Endpoints, Gateway, KeyRing, PriceWatch, Priced, Router, Upstream, privacy, process,
+    Door, Endpoints, Gateway, KeyRing, Limits, PriceWatch, Priced, Router, Upstream, privacy, process,
     serve as serve_connections, stack,
 };
 use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, RouteOptions};
@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::front::Front;
-use crate::{desk, keeping, quote, routing};
+use crate::{desk, keeping, limits, quote, routing};
 
 /// Where records go once they are priced.
 type Sink = Edited<Intake>;
@@ -45,9 +45,13 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let endpoints = endpoints(&config);
     let watch = PriceWatch::new(prices.clone(), config_file);
     let sink = Edited::new(logger.intake(), privacy::edit(&config)?);
-    let logs = logs(&config, keys.clone(), prices.clone(), sink.clone());
     let router = router(&config, endpoints.clone(), prices.clone());
-    let gateway = gateway(&config, keys.clone(), router.clone(), sink)?;
+    let limits = limits::of(&config, &store, router.clone())?;
+    if let Err(error) = limits::restore(&limits, &*store, &endpoints).await {
+        tracing::warn!(%error, "budgets begin without what was spent before; it is counted as soon as it can be read");
+    }
+    let logs = logs(&config, keys.clone(), prices.clone(), limits.clone(), sink.clone());
+    let gateway = gateway(&config, keys.clone(), router.clone(), limits.clone(), sink)?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
     let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
@@ -60,7 +64,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
         login: login.clone(),
         health: health(gauges.clone(), fleet.clone(), price_health),
         price_of: Some(desk::price_of(prices)),
-        limits: None,
+        limits: Some(limits::shown(limits.clone())),
         settings: Some(desk::settings(&config)?),
         closing: closing.clone(),
     };
@@ -70,6 +74,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     background.spawn(process::reload_keys(keys, store.clone()));
     background.spawn(fleet.clone().watch(store.clone()));
     background.spawn(watch.run());
+    background.spawn(limits::tend(limits.clone(), store.clone(), endpoints.clone()));
     let apart = config.console.listen.filter(|&address| address != config.listen);
     let mut console_at = config.listen;
     if let Some(address) = apart {
@@ -91,6 +96,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     };
     serve_connections(listener, front, stop, DRAIN).await?;
     background.shutdown().await;
+    limits.limiter().finish().await;
     let left = logger.finish(FLUSH).await;
     if left > 0 {
         tracing::warn!(records = left, "these records stay in the spool and are stored after the next start");
@@ -108,8 +114,9 @@ pub(crate) async fn demo(config: Config, days: u16, calls: usize, seed: u64) -> 
     keys.reload(&*store).await?;
     let mut logger = keeping::start(&config, store.clone())?;
     let router = router(&config, endpoints(&config), prices(&config)?);
+    let limits = limits::of(&config, &store, router.clone())?;
     let sink = Edited::new(logger.intake(), privacy::edit(&config)?);
-    let gateway = gateway(&config, keys, router, sink)?;
+    let gateway = gateway(&config, keys, router, limits, sink)?;
     let mut out = io::stdout();
     let report = commands::demo(gateway, &key, days, calls, seed, &mut out).await?;
     let left = logger.finish(FLUSH).await;
@@ -166,7 +173,13 @@ fn router(config: &Config, endpoints: Arc<Endpoints>, prices: Arc<PriceBook>) ->
     Arc::new(Router::new(endpoints, prices, config.routes.clone(), &config.retries))
 }
 
-fn gateway<B>(config: &Config, keys: Arc<KeyRing>, router: Arc<Router>, sink: Sink) -> Result<Gateway<B>, CommandError>
+fn gateway<B>(
+    config: &Config,
+    keys: Arc<KeyRing>,
+    router: Arc<Router>,
+    limits: Arc<Limits>,
+    sink: Sink,
+) -> Result<Gateway<B>, CommandError>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -174,15 +187,15 @@ where
     let upstream = Upstream::new(&config.upstream).map_err(|error| CommandError::Internal(error.to_string()))?;
     let keep = config.logging.max_body.bytes();
     let keep_body = (config.logging.bodies == Bodies::Full).then_some(keep);
-    let prices = router.prices().clone();
-    let door = Door { keys, router, max_body: config.max_request_body.bytes(), keep_body };
-    Ok(stack(door, upstream, Priced::new(sink, prices), keep))
+    let sink = Priced::new(sink, router.prices().clone()).settling(limits.clone());
+    let door = Door { keys, router, max_body: config.max_request_body.bytes(), keep_body, limits };
+    Ok(stack(door, upstream, sink, keep))
 }
 
 /// The routes on which calls are told of that passed no gateway.
-fn logs(config: &Config, keys: Arc<KeyRing>, prices: Arc<PriceBook>, sink: Sink) -> LogRoutes {
+fn logs(config: &Config, keys: Arc<KeyRing>, prices: Arc<PriceBook>, limits: Arc<Limits>, sink: Sink) -> LogRoutes {
     LogRoutes::new(RouteOptions {
-        sink: Arc::new(Priced::new(sink, prices.clone())),
+        sink: Arc::new(Priced::new(sink, prices.clone()).settling(limits)),
         callers: Arc::new(move |key: &str| keys.check(key).map(|holder| (holder.org, holder.key))),
         prices,
         keep_body: (config.logging.bodies == Bodies::Full).then_some(config.logging.max_body.bytes()),

@@ -50,6 +50,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware;
 use serde_json::Value;
+use tachograph_record::OrgId;
 use tachograph_store::{KeyRow, Store};
 
 pub use access::{KeyCheck, LoginTokens, NoRandomness};
@@ -82,8 +83,8 @@ pub struct ConsoleOptions {
     pub health: Health,
     /// What a provider's model costs now, as JSON, for the page of models.
     pub price_of: Option<PriceOf>,
-    /// The state of limits and budgets now, as JSON, for their page; asked at each request.
-    pub limits: Option<Health>,
+    /// How an organisation's limits and budgets stand now, as JSON, for their page; asked at each request.
+    pub limits: Option<LimitsOf>,
     /// What the page of settings shows and does.
     pub settings: Option<Settings>,
     /// Ends live feeds when the program is about to stop. Keep a clone to say so.
@@ -92,6 +93,9 @@ pub struct ConsoleOptions {
 
 /// Asked for health's facts at each request; should answer from memory.
 pub type Health = Arc<dyn Fn() -> Value + Send + Sync>;
+
+/// How an organisation's limits stand; should answer from memory.
+pub type LimitsOf = Arc<dyn Fn(OrgId) -> Value + Send + Sync>;
 
 /// The price of a provider's model, where it is known.
 pub type PriceOf = Arc<dyn Fn(&str, &str) -> Option<Value> + Send + Sync>;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use tachograph_providers::Api;
+use tachograph_ratelimit::Policy;
 use tachograph_reply::ErrorShape;
 use tachograph_routing::{Backoff, Class, Lane};
 use tachograph_telemetry::Trip;
@@ -40,6 +41,8 @@ pub(crate) struct Call {
     pub candidates: Vec<Candidate>,
     /// How often the caller wants each of them asked, where it says so.
     pub retries: Option<Retries>,
+    /// The rate limits that it brings itself.
+    pub policies: Vec<Policy>,
 }
 
 /// How often a caller wants a target asked, and when again.

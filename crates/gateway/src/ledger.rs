@@ -9,19 +9,28 @@ use tachograph_store::Row;
 use tachograph_telemetry::{Receipt, RecordSink, Trip};
 
 use crate::estimate;
+use crate::limits::Limits;
 
 /// Estimates the usage of a call that was served and reported none, prices each record as of its own time by the prices of its organisation, then hands it on.
 #[derive(Clone)]
 pub struct Priced<S> {
     inner: S,
     prices: Arc<PriceBook>,
+    limits: Option<Arc<Limits>>,
 }
 
 impl<S> Priced<S> {
     /// Prices by this book, then hands on to `inner`.
     #[must_use]
     pub const fn new(inner: S, prices: Arc<PriceBook>) -> Self {
-        Self { inner, prices }
+        Self { inner, prices, limits: None }
+    }
+
+    /// Settles what was reserved for each call in these limits, and counts in them what was not.
+    #[must_use]
+    pub fn settling(mut self, limits: Arc<Limits>) -> Self {
+        self.limits = Some(limits);
+        self
     }
 }
 
@@ -63,6 +72,9 @@ impl<S: RecordSink> RecordSink for Priced<S> {
             let names = names.into_iter().filter_map(Option::as_deref);
             record.cost =
                 first_known(&self.prices.for_org(record.asked.org), provider, names, &record.reading.usage, &context);
+        }
+        if let Some(limits) = &self.limits {
+            limits.settle(&record);
         }
         self.inner.accept(record)
     }

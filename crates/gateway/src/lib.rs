@@ -7,17 +7,20 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //! use tachograph_gateway::config::{Config, Sources, load};
-//! use tachograph_gateway::{Door, Endpoints, KeyRing, Router, Upstream, serve, stack};
+//! use tachograph_gateway::{Door, Endpoints, KeyRing, Limits, Router, Upstream, serve, stack};
 //! use tachograph_pricing::PriceBook;
 //!
 //! let config = load(&Sources::of_process(None))?;
 //! let endpoints = Arc::new(Endpoints::new(&config.providers, &|name| std::env::var(name).ok()));
 //! let prices = Arc::new(PriceBook::embedded());
+//! let router = Arc::new(Router::new(endpoints, prices, config.routes.clone(), &config.retries));
+//! let limits = Arc::new(Limits::none(router.clone()));
 //! let door = Door {
 //!     keys: Arc::new(KeyRing::default()),
-//!     router: Arc::new(Router::new(endpoints, prices, config.routes.clone(), &config.retries)),
+//!     router,
 //!     max_body: config.max_request_body.bytes(),
 //!     keep_body: Some(config.logging.max_body.bytes()),
+//!     limits,
 //! };
 //! let gateway = stack(door, Upstream::new(&config.upstream)?, sink, config.logging.max_body.bytes());
 //! let listener = tokio::net::TcpListener::bind(config.listen).await?;
@@ -39,6 +42,7 @@ mod fallback;
 mod hold;
 mod keys;
 mod ledger;
+mod limits;
 mod panic;
 mod place;
 mod price_watch;
@@ -55,6 +59,7 @@ pub use admit::Door;
 pub use endpoint::{Endpoint, Endpoints};
 pub use keys::{Holder, KEY_PREFIX, KeyRing, generate, row_of};
 pub use ledger::Priced;
+pub use limits::{Limits, bare as model_without_provider};
 pub use place::Place;
 pub use price_watch::PriceWatch;
 pub use quote::{Quote, QuoteRequest, Range, quote};

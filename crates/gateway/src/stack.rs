@@ -19,6 +19,7 @@ use crate::answer::AnswerErrorsLayer;
 use crate::codec::CodecLayer;
 use crate::fallback::FallbackLayer;
 use crate::hold::HoldLayer;
+use crate::limits::LimitLayer;
 use crate::panic::answer_panic;
 use crate::request_id::RequestIdLayer;
 use crate::upstream::Upstream;
@@ -37,6 +38,7 @@ where
     S: RecordSink + Clone,
 {
     let router = door.router.clone();
+    let limits = door.limits.clone();
     let layers = ServiceBuilder::new()
         .boxed_clone()
         // A panic costs its own call an answer, never the process: outermost, so that it holds for every layer below.
@@ -61,7 +63,9 @@ where
         .layer(MeterLayer::new(sink).keep_bodies_up_to(keep_body))
         // From here on a call is typed: its caller known, its body read once within a bound, parsed once.
         .layer(AdmitLayer(Arc::new(door)))
-        // Here stand limits, then the cache: a hit needs no live provider, and neither needs a typed error.
+        // What may not be spent is not sent. It stands above the cache, whose hits give back what was taken for them.
+        .layer(LimitLayer(limits))
+        // Here stands the cache: a hit needs no live provider, and no typed error.
         // Errors become answers in one place; what needs them typed (retries, fallbacks) stands below.
         .layer(AnswerErrorsLayer)
         // Who is asked, in which order, and again, each try on the record.

@@ -86,6 +86,7 @@
 //! | `session_marks` | the same on a session | `(org_id, session_id, kind, name)` |
 //! | `documents` | a small JSON document: a saved query, a webhook | `(org_id, kind, id)` |
 //! | `gateways` | how far one gateway's record is complete | `gateway_id` |
+//! | `shared_limits` | a limit that several gateways share, as JSON text (Postgres) | `key` |
 //! | `organisations` | a tenant; the first is [`OrgId::HOME`] | `id` |
 //!
 //! What lists and filters need is a column; what only the page of one call shows is JSON text (`usage`, `cost`, `attempts`,
@@ -122,6 +123,7 @@ pub mod query;
 mod repricing;
 mod row;
 mod search;
+mod spending;
 mod sql;
 mod sqlite;
 mod tables;
@@ -140,6 +142,7 @@ pub use query::{
 pub use repricing::{NewCost, Repricing};
 pub use row::{Row, StoredBody, StoredRecord};
 pub use search::{BadCursor, Cursor, Filter, Order, Page, Search};
+pub use spending::Spending;
 pub use user_sql::{BadSql, SqlLimits, SqlTable, UserSql, VIEWS, View, ViewColumn};
 
 use std::collections::HashMap;
@@ -157,6 +160,9 @@ use uuid::Uuid;
 
 /// A boxed future: the store is off the hot path, and this keeps the trait object-safe.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Changes shared texts: the server's clock in ms, and what stands under each key.
+pub type SharedChange = Box<dyn FnOnce(i64, &mut [Option<String>]) + Send>;
 
 /// What every backend can do, with equal answers on each.
 pub trait Store: Send + Sync + 'static {
@@ -283,6 +289,23 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'a, Result<SqlTable, BadSql>> {
         let _ = (org, asked, limits);
         Box::pin(async { Err(StoreError::Failed("this store runs no SQL of users".into())) })
+    }
+
+    /// What calls received since some moment cost, by who caused them and when. For a store that keeps none, nothing.
+    fn spending(&self, since: Timestamp) -> StoreFuture<'_, Vec<Spending>> {
+        let _ = since;
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Changes texts that several processes share, in one transaction: the rows of these keys are locked, `change` is given
+    /// the server's clock in ms and what they hold, and they are written back. They are kept until `expires_s` (seconds of
+    /// the epoch).
+    ///
+    /// # Errors
+    /// Besides the usual ones, where the store is no server that processes could share.
+    fn change_shared<'a>(&'a self, keys: &'a [String], expires_s: i64, change: SharedChange) -> StoreFuture<'a, ()> {
+        let _ = (keys, expires_s, change);
+        Box::pin(async { Err(StoreError::Failed("limits are shared in a Postgres store alone".into())) })
     }
 
     /// Adds an API key. The key itself never gets here, only its hash.

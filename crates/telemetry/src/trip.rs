@@ -83,6 +83,11 @@ impl Trip {
         self.journal().asked.as_ref().is_some_and(|asked| asked.stream)
     }
 
+    /// Looks at what the record knows was asked, and may add to it; `None` where it knows nothing yet.
+    pub fn amend<R>(&self, amend: impl FnOnce(&mut Asked) -> R) -> Option<R> {
+        self.journal().asked.as_mut().map(amend)
+    }
+
     /// Tells the record that a provider is asked now.
     pub fn attempt(&self, provider: Arc<str>, model: Option<String>) {
         let sent_us = self.elapsed_us();

@@ -152,7 +152,7 @@ pub(crate) async fn limits(
     let users = told(vec![Fact::User.into()]).await?;
     let keys = told(vec![Fact::Key.into()]).await?;
     let whole = desk.store.totals(caller.org, &refused).await?;
-    let now = desk.limits.as_ref().map(|limits| limits());
+    let now = desk.limits.as_ref().map(|limits| limits(caller.org));
     Ok(Json(json!({
         "refused": whole.requests, "by_reason": reasons, "by_user": users, "by_key": keys, "now": now,
         "searched": searched,

@@ -34,7 +34,7 @@ pub(crate) use view::{Summary, cursor};
 
 use crate::access::{Access, refuse_foreign_writes, require_caller};
 use crate::live::{self, Live};
-use crate::{ConsoleOptions, Health, PriceOf, Settings};
+use crate::{ConsoleOptions, Health, LimitsOf, PriceOf, Settings};
 
 const OPENAPI: &str = include_str!("openapi.json");
 
@@ -43,7 +43,7 @@ const OPENAPI: &str = include_str!("openapi.json");
 pub(crate) struct Desk {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) price_of: Option<PriceOf>,
-    pub(crate) limits: Option<Health>,
+    pub(crate) limits: Option<LimitsOf>,
     pub(crate) settings: Option<Settings>,
 }
 

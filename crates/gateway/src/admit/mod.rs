@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body as HttpBody;
+use tachograph_ratelimit::Policy;
 use tachograph_record::{Asked, Attribution, Body, RecordedError};
 use tachograph_reply::{ApiError, ErrorShape};
 use tachograph_telemetry::attribution::{self, Told};
@@ -25,6 +26,7 @@ use tower::{Layer, Service};
 use crate::answer::AnswerBody;
 use crate::call::{Call, Way};
 use crate::keys::KeyRing;
+use crate::limits::Limits;
 use crate::router::{self, Resolved, Router, Wanted};
 
 pub(crate) use caller::PROVIDER_KEY_HEADERS;
@@ -32,6 +34,9 @@ pub(crate) use caller::PROVIDER_KEY_HEADERS;
 use content::Content;
 use route::Route;
 
+/// The rate limits that a call brings itself.
+const POLICIES: [HeaderName; 2] =
+    [HeaderName::from_static("helicone-ratelimit-policy"), HeaderName::from_static("tachograph-ratelimit-policy")];
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What Admit looks at to let a request in.
@@ -44,6 +49,8 @@ pub struct Door {
     pub max_body: usize,
     /// How much of a request's body is kept on the record, in bytes; nothing, where bodies are not kept.
     pub keep_body: Option<usize>,
+    /// Rate limits and budgets.
+    pub limits: Arc<Limits>,
 }
 
 /// Puts [`Admit`] before a service of [`Call`]s.
@@ -93,7 +100,7 @@ where
             let admit_us = trip.elapsed_us();
             let mut response = match admitted {
                 Ok(Admitted::Call(call)) => inner.call(*call).await?,
-                Ok(Admitted::Answer(answer)) => answer,
+                Ok(Admitted::Answer(answer)) => *answer,
                 Err(error) => refuse(shape, &error),
             };
             tell_time(response.headers_mut(), &trip, admit_us);
@@ -142,7 +149,7 @@ enum Admitted {
     /// It goes on.
     Call(Box<Call>),
     /// The gateway knows the answer itself.
-    Answer(Response<AnswerBody>),
+    Answer(Box<Response<AnswerBody>>),
 }
 
 impl Door {
@@ -154,6 +161,7 @@ impl Door {
     {
         let caller = caller::identify(head, &self.keys);
         let retries = wishes::retries(&head.headers);
+        let policies = policies(&head.headers, trip);
         let told = attribution::take(&mut head.headers);
         let mut asked = asked_by_head(head, told);
         let omit_request = asked.omit_request || self.keep_body.is_none();
@@ -176,7 +184,8 @@ impl Door {
         (asked.record.org, asked.record.key) = (holder.org, Some(holder.key));
         if let Some(one) = listing {
             trip.asked(asked.record);
-            return router::list(&self.router, holder.org, one.as_deref(), shape).map(Admitted::Answer);
+            return router::list(&self.router, holder.org, one.as_deref(), shape)
+                .map(|answer| Admitted::Answer(Box::new(answer)));
         }
         let read = match read::whole(body, &head.headers, self.max_body).await {
             Ok(bytes) => bytes,
@@ -216,6 +225,7 @@ impl Door {
             omit_response: omit_response || self.keep_body.is_none(),
             candidates: resolved.candidates,
             retries,
+            policies,
         })))
     }
 
@@ -233,6 +243,16 @@ impl Door {
         }
         self.router.resolve(&Wanted { model: model.unwrap_or_default(), attribution, body, id: trip.id() })
     }
+}
+
+/// The policies in a call's header. One that cannot be read limits nothing, as Helicone has it, and its record says why.
+fn policies(headers: &HeaderMap, trip: &Trip) -> Vec<Policy> {
+    let Some(value) = POLICIES.iter().find_map(|name| headers.get(name)) else { return Vec::new() };
+    let (policies, faults) = Policy::several(value.to_str().unwrap_or("?"));
+    for fault in faults {
+        trip.note(format!("the rate limit policy {:?} is not in force: {}", fault.value, fault.message));
+    }
+    policies
 }
 
 struct AskedByHead {

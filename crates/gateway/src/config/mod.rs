@@ -6,6 +6,7 @@
 
 mod fault;
 mod keeping;
+mod limits;
 mod load;
 mod provider;
 mod retries;
@@ -19,11 +20,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tachograph_pricing::{Contract, ContractHolder, PriceSources};
+use tachograph_ratelimit::Budget;
 use tachograph_redact::{BadRule, Policy, Privacy, Redactor, Rule};
 use tachograph_routing::Routes;
 
 pub use fault::{Fault, Faults};
 pub use keeping::{LoggerConfig, SpoolConfig};
+pub use limits::{LimitsConfig, UnknownModel};
 pub use load::{Environment, Sources, load};
 pub use provider::{KeyConfig, ProviderConfig};
 pub use retries::{BackoffConfig, RetriesConfig};
@@ -54,6 +57,11 @@ pub struct Config {
     pub retries: RetriesConfig,
     /// Connections to providers.
     pub upstream: UpstreamConfig,
+    /// Rate limits.
+    pub limits: LimitsConfig,
+    /// Budgets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budget>,
     /// What of a call is kept.
     pub logging: LoggingConfig,
     /// The queue of records on disk.
@@ -77,6 +85,8 @@ impl Default for Config {
             routes: Routes::new(),
             retries: RetriesConfig::default(),
             upstream: UpstreamConfig::default(),
+            limits: LimitsConfig::default(),
+            budgets: Vec::new(),
             logging: LoggingConfig::default(),
             spool: SpoolConfig::default(),
             logger: LoggerConfig::default(),
@@ -186,6 +196,8 @@ pub enum Bodies {
 pub struct PricingConfig {
     /// Directories of price files that go over the built-in ones, the later over the earlier.
     pub overlays: Vec<PathBuf>,
+    /// What happens to a call under a budget whose model has no price.
+    pub unknown_model: UnknownModel,
     /// What organisations pay instead, by their id; `default` is for all that have no contract of their own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub contracts: BTreeMap<ContractHolder, Contract>,

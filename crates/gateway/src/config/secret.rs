@@ -33,6 +33,8 @@ impl Serialize for Secret {
         match self.expose().split_once(':') {
             Some(("sqlite", _)) => serializer.serialize_str(self.expose()),
             Some((scheme @ ("postgres" | "postgresql"), _)) => serializer.collect_str(&format_args!("{scheme}://***")),
+            Some((scheme @ ("redis" | "rediss"), _)) => serializer.collect_str(&format_args!("{scheme}://***")),
+            None if matches!(self.expose(), "memory" | "postgres") => serializer.serialize_str(self.expose()),
             _ => serializer.serialize_str("***"),
         }
     }

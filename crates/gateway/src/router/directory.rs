@@ -128,7 +128,7 @@ impl Known<'_> {
             return Some(self.at(endpoint, name));
         }
         // Several list it: who made it is meant, else the first by price.
-        let endpoints = self.router.endpoints.all().filter(|endpoint| endpoint.provider.name != "demo".into());
+        let endpoints = self.router.endpoints.all().filter(|endpoint| &*endpoint.provider.name != "demo");
         let listing = endpoints.filter_map(|endpoint| {
             let (model, price) = self.sent_as(endpoint, name)?;
             Some(Serving { rank: self.rank(endpoint, name), endpoint: endpoint.clone(), model, price })
@@ -178,11 +178,14 @@ impl Known<'_> {
     }
 }
 
+/// A provider's models by the last part of their ids; absent, where several end in it.
+type Ends = HashMap<Box<str>, Option<Box<str>>>;
+
 /// The models of each provider by the last part of their ids, in lower case; those that only one model ends in.
 #[derive(Debug, Default)]
 pub(super) struct Tails {
     version: Box<str>,
-    of_provider: HashMap<Arc<str>, HashMap<Box<str>, Option<Box<str>>>>,
+    of_provider: HashMap<Arc<str>, Ends>,
 }
 
 impl Tails {

@@ -8,6 +8,7 @@ mod ask;
 mod dialect;
 mod error;
 mod insert;
+mod shared;
 
 use std::future::Future;
 use std::time::Duration;
@@ -29,7 +30,8 @@ use crate::tables::{
 };
 use crate::{
     BadSql, Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
-    Repricing, Search, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord, UserSql, join, sql,
+    Repricing, Search, SharedChange, Spending, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord,
+    UserSql, join, spending, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -39,6 +41,7 @@ pub(crate) const STEPS: &[Step] = &[
     (4, "marks", include_str!("migrations/0004_marks.sql")),
     (5, "gateways", include_str!("migrations/0005_gateways.sql")),
     (6, "traces", include_str!("migrations/0006_traces.sql")),
+    (7, "shared_limits", include_str!("migrations/0007_shared_limits.sql")),
 ];
 
 /// The lock under which the rows of traces are looked at.
@@ -50,8 +53,12 @@ const CONNECT: Duration = Duration::from_secs(10);
 const READ: Duration = Duration::from_secs(30);
 /// How long a write may take, all its statements together.
 const WRITE: Duration = Duration::from_secs(120);
+/// How long a change of shared limits may take; those who wait for one give up much earlier.
+const SHARED: Duration = Duration::from_secs(5);
 const WRITERS: u32 = 4;
 const READERS: u32 = 8;
+/// Connections of their own for shared limits, which calls wait for.
+const LIMITS: u32 = 4;
 
 /// The same limit for the server, which would otherwise go on after we gave up.
 const READ_SESSION: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'";
@@ -61,6 +68,7 @@ pub(crate) struct PostgresStore {
     options: PgConnectOptions,
     writers: PgPool,
     readers: PgPool,
+    limits: PgPool,
 }
 
 impl PostgresStore {
@@ -78,7 +86,8 @@ impl PostgresStore {
             })
             .connect_lazy_with(options.clone());
         tracing::info!("opened the Postgres store");
-        Ok(Self { options, writers, readers })
+        let limits = pool(LIMITS).connect_lazy_with(options.clone());
+        Ok(Self { options, writers, readers, limits })
     }
 
     async fn read(&self, mut sql: QueryBuilder<Postgres>) -> Result<Vec<PgRow>, StoreError> {
@@ -269,6 +278,17 @@ impl Store for PostgresStore {
         })
     }
 
+    fn spending(&self, since: Timestamp) -> StoreFuture<'_, Vec<Spending>> {
+        Box::pin(async move {
+            let rows = within(READ, spending::statement::<Postgres>(since).build().fetch_all(&self.readers)).await?;
+            rows.iter().map(spending::read).collect()
+        })
+    }
+
+    fn change_shared<'a>(&'a self, keys: &'a [String], expires_s: i64, change: SharedChange) -> StoreFuture<'a, ()> {
+        Box::pin(limited(SHARED, self.change_rows(keys, expires_s, change)))
+    }
+
     fn insert_key<'a>(&'a self, key: &'a KeyRow) -> StoreFuture<'a, ()> {
         Box::pin(limited(WRITE, async move {
             let mut connection = self.writers.acquire().await.map_err(sort)?;
@@ -293,6 +313,7 @@ impl Store for PostgresStore {
 
     fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
+            self.limits.close().await;
             self.readers.close().await;
             self.writers.close().await;
             Ok(())

@@ -189,8 +189,11 @@ fn term(parts: &[Part]) -> Result<Predicate, BadQuery> {
     Ok(Predicate::Is(Condition { field: Fact::Text.into(), test }))
 }
 
+/// A field, its operator, and what stands behind it.
+type Split = (Field, &'static str, Vec<Part>);
+
 /// A field, an operator and the value behind it; nothing where it is free text. A property's name may be quoted.
-fn split(parts: &[Part]) -> Result<Option<(Field, &'static str, Vec<Part>)>, BadQuery> {
+fn split(parts: &[Part]) -> Result<Option<Split>, BadQuery> {
     let mut name = String::new();
     for (at, part) in parts.iter().enumerate() {
         if part.quoted {

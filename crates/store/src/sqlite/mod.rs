@@ -36,7 +36,8 @@ use crate::tables::{
 };
 use crate::{
     BadSql, Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
-    Repricing, Search, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord, UserSql, join, sql,
+    Repricing, Search, Spending, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord, UserSql, join,
+    spending, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -46,6 +47,7 @@ pub(crate) const STEPS: &[Step] = &[
     (4, "marks", include_str!("migrations/0004_marks.sql")),
     (5, "gateways", include_str!("migrations/0005_gateways.sql")),
     (6, "traces", include_str!("migrations/0006_traces.sql")),
+    (7, "shared_limits", include_str!("migrations/0007_shared_limits.sql")),
 ];
 
 /// How long to wait for another process's write lock.
@@ -318,6 +320,13 @@ impl Store for SqliteStore {
                     Ok(ask::run(&mut connection, org, asked, limits).await)
                 }
             }
+        })
+    }
+
+    fn spending(&self, since: Timestamp) -> StoreFuture<'_, Vec<Spending>> {
+        Box::pin(async move {
+            let rows = spending::statement::<Sqlite>(since).build().fetch_all(&self.readers).await.map_err(sort)?;
+            rows.iter().map(spending::read).collect()
         })
     }
 
