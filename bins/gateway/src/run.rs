@@ -189,7 +189,7 @@ where
     let keep_body = (config.logging.bodies == Bodies::Full).then_some(keep);
     let sink = Priced::new(sink, router.prices().clone()).settling(limits.clone());
     let door = Door { keys, router, max_body: config.max_request_body.bytes(), keep_body, limits };
-    Ok(stack(door, upstream, sink, keep))
+    Ok(stack(door, upstream, sink, keep, config.streams.keep_alive()))
 }
 
 /// The routes on which calls are told of that passed no gateway.

@@ -22,7 +22,7 @@
 //!     keep_body: Some(config.logging.max_body.bytes()),
 //!     limits,
 //! };
-//! let gateway = stack(door, Upstream::new(&config.upstream)?, sink, config.logging.max_body.bytes());
+//! let gateway = stack(door, Upstream::new(&config.upstream)?, sink, config.logging.max_body.bytes(), config.streams.keep_alive());
 //! let listener = tokio::net::TcpListener::bind(config.listen).await?;
 //! serve(listener, gateway, std::future::pending(), Duration::from_secs(30)).await?;
 //! # Ok(()) }
@@ -40,6 +40,7 @@ mod endpoint;
 mod estimate;
 mod fallback;
 mod hold;
+mod keep_alive;
 mod keys;
 mod ledger;
 mod limits;

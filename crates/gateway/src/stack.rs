@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -19,6 +20,7 @@ use crate::answer::AnswerErrorsLayer;
 use crate::codec::CodecLayer;
 use crate::fallback::FallbackLayer;
 use crate::hold::HoldLayer;
+use crate::keep_alive::KeepAliveLayer;
 use crate::limits::LimitLayer;
 use crate::panic::answer_panic;
 use crate::request_id::RequestIdLayer;
@@ -31,7 +33,13 @@ pub type EdgeBody = UnsyncBoxBody<Bytes, BoxError>;
 pub type Gateway<B> = BoxCloneService<Request<B>, Response<EdgeBody>, Infallible>;
 
 /// A request's way, outermost first.
-pub fn stack<B, S>(door: Door, upstream: Upstream, sink: S, keep_body: usize) -> Gateway<B>
+pub fn stack<B, S>(
+    door: Door,
+    upstream: Upstream,
+    sink: S,
+    keep_body: usize,
+    keep_alive: Option<Duration>,
+) -> Gateway<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -59,6 +67,8 @@ where
                 .on_eos(())
                 .on_failure(()),
         )
+        // Outside the meter: its comments are no part of the answer.
+        .layer(KeepAliveLayer(keep_alive))
         // Above everything that can say no, so that refusals and cache hits are on the record too.
         .layer(MeterLayer::new(sink).keep_bodies_up_to(keep_body))
         // From here on a call is typed: its caller known, its body read once within a bound, parsed once.

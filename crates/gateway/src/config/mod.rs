@@ -62,6 +62,8 @@ pub struct Config {
     /// Budgets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<Budget>,
+    /// Streams to clients.
+    pub streams: StreamsConfig,
     /// What of a call is kept.
     pub logging: LoggingConfig,
     /// The queue of records on disk.
@@ -87,6 +89,7 @@ impl Default for Config {
             upstream: UpstreamConfig::default(),
             limits: LimitsConfig::default(),
             budgets: Vec::new(),
+            streams: StreamsConfig::default(),
             logging: LoggingConfig::default(),
             spool: SpoolConfig::default(),
             logger: LoggerConfig::default(),
@@ -133,6 +136,29 @@ impl Default for UpstreamConfig {
     fn default() -> Self {
         let minutes = |minutes: u64| Span::from(Duration::from_secs(60 * minutes));
         Self { connect_timeout: Duration::from_secs(10).into(), head_timeout: minutes(10), idle_timeout: minutes(5) }
+    }
+}
+
+/// Streams to clients.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamsConfig {
+    /// A client of an event stream that is silent for so long gets a comment, which keeps middleboxes from cutting it; `0s`:
+    /// never.
+    pub keep_alive: Span,
+}
+
+impl Default for StreamsConfig {
+    fn default() -> Self {
+        Self { keep_alive: Duration::from_secs(15).into() }
+    }
+}
+
+impl StreamsConfig {
+    /// How often a silent stream gets a comment, if it does.
+    #[must_use]
+    pub fn keep_alive(&self) -> Option<Duration> {
+        Some(self.keep_alive.duration()).filter(|every| !every.is_zero())
     }
 }
 
