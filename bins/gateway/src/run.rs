@@ -19,7 +19,6 @@ use tachograph_gateway::{
 use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, RouteOptions};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
-use tachograph_store::Store;
 use tachograph_telemetry::Edited;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
