@@ -128,9 +128,7 @@ impl ErrorShape {
 
 /// An exception of Amazon's event streams.
 fn exception(error: &ApiError, value: &Value) -> Bytes {
-    // In streams the names of exceptions begin with a small letter.
-    let kind = bedrock_type(error.kind());
-    let kind = format!("{}{}", kind[..1].to_ascii_lowercase(), &kind[1..]);
+    let kind = bedrock_exception(error.kind()).to_owned();
     let header = |name: &'static str, value: String| Header::new(name, FrameValue::String(value.into()));
     let message = Message::new(value.to_string().into_bytes())
         .add_header(header(":exception-type", kind))
@@ -196,6 +194,21 @@ const fn gemini_status(kind: ErrorKind) -> &'static str {
         ErrorKind::Timeout => "DEADLINE_EXCEEDED",
         ErrorKind::Upstream | ErrorKind::Overloaded => "UNAVAILABLE",
         ErrorKind::Internal => "INTERNAL",
+    }
+}
+
+/// Amazon's clients raise these five as errors with their text; of any other they show neither kind nor text.
+const fn bedrock_exception(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidRequest
+        | ErrorKind::TooLarge
+        | ErrorKind::Authentication
+        | ErrorKind::Permission
+        | ErrorKind::NotFound => "validationException",
+        ErrorKind::RateLimit => "throttlingException",
+        ErrorKind::Timeout | ErrorKind::Upstream => "modelStreamErrorException",
+        ErrorKind::Overloaded => "serviceUnavailableException",
+        ErrorKind::Internal => "internalServerException",
     }
 }
 

@@ -166,6 +166,8 @@ fn judge(
         Ending::Dropped if reading.ended && reading.finish_reason.is_some() && failed.is_none() => {
             (Outcome::Complete, None)
         }
+        // It was told of the error, and waits for nothing more.
+        Ending::Dropped if reading.error.is_some() => (Outcome::UpstreamFailed, failed.cloned()),
         Ending::Dropped => (Outcome::ClientGone, failed.cloned()),
         Ending::NoAnswer => (Outcome::Interrupted, Some(ours("no_answer", "The gateway gave no answer."))),
         Ending::End | Ending::Broken if failed.is_some() => (Outcome::UpstreamFailed, failed.cloned()),

@@ -82,9 +82,15 @@ fn result(inner: Map<String, Value>, rest: Rest) -> Option<Block> {
     Some(Block::ToolResult(ToolResult { id, is_error, content, form, rest: inner, ..ToolResult::default() }))
 }
 
-fn bytes(mut inner: Map<String, Value>, rest: Rest) -> Option<Block> {
+/// Google takes base64 in both alphabets, and its Python client writes the one of URLs, which others do not read. As it
+/// came it goes back to Google only.
+fn bytes(mut inner: Map<String, Value>, mut rest: Rest) -> Option<Block> {
     let mime = text(inner.get("mimeType"))?.to_owned();
-    let data = inner.get("data")?.as_str()?.to_owned();
+    let mut data = inner.get("data")?.as_str()?.to_owned();
+    if data.contains(['-', '_']) {
+        rest.insert("inlineData".to_owned(), Value::Object(inner.clone()));
+        data = data.replace('-', "+").replace('_', "/");
+    }
     let name = text(inner.get("displayName")).map(str::to_owned);
     inner.retain(|name, _| !matches!(name.as_str(), "mimeType" | "data" | "displayName"));
     let kind = kind(&mime)?;
@@ -178,7 +184,9 @@ pub(super) fn write_native(block: &Block, pending: &mut Option<String>) -> Optio
         Block::ToolResult(result) => json!({ "functionResponse": result.rest }),
         Block::Media(media) => {
             let mut fields = media.rest.clone();
-            if let MediaSource::Base64 { mime, data } = &media.source {
+            if let MediaSource::Base64 { mime, data } = &media.source
+                && !fields.contains_key("inlineData")
+            {
                 let mut inner = json!({"mimeType": mime, "data": data});
                 if let Some(name) = &media.name {
                     inner["displayName"] = Value::from(name.as_str());

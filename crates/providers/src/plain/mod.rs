@@ -138,12 +138,12 @@ pub(crate) static PLAIN_APIS: &[Api] = &[
     ollama("ollama.embed", &["/api/embed"], Plain { shape: ApiShape::Ollama, usage: &[""], ..NOTHING }),
     openai(
         "cohere.rerank",
-        &["/rerank"],
+        &["/v2/rerank", "/rerank"],
         Plain { shape: ApiShape::Rerank, usage: &["meta", "usage"], asked: &["query", "documents"], ..NOTHING },
     ),
     cohere(
         "cohere.embed",
-        &["/embed"],
+        &["/v2/embed", "/embed"],
         Plain { shape: ApiShape::CohereEmbed, usage: &["meta"], asked: &["texts", "inputs"], ..NOTHING },
     ),
     cohere(
