@@ -13,7 +13,7 @@ use tachograph_record::{Control, Origin, RecordId, Step};
 use uuid::Uuid;
 
 use crate::sql::Dialect;
-use crate::tables::{Entry, Source};
+use crate::tables::{Entry, Source, read_control};
 use crate::{StoreError, text};
 
 /// The most rows of one trace that are looked at together.
@@ -44,15 +44,14 @@ pub(crate) fn traces(entries: &[Entry]) -> Vec<(Uuid, Vec<String>)> {
 /// The statement for the rows of these traces.
 pub(crate) fn members<D: Dialect>(org: Uuid, traces: &[String]) -> QueryBuilder<D> {
     let mut sql = QueryBuilder::new(
-        "SELECT id, origin, step, trace_id, span_id, parent_span_id, input_tokens, control FROM requests WHERE org_id = ",
+        "SELECT id, origin, step, trace_id, span_id, parent_span_id, input_tokens, control, detail FROM requests WHERE org_id = ",
     );
     D::bind_id(&mut sql, org);
-    sql.push(" AND trace_id IN (");
+    sql.push(" AND (");
     for (at, trace) in traces.iter().enumerate() {
-        if at > 0 {
-            sql.push(", ");
-        }
-        D::bind_text(&mut sql, &text::stored(trace));
+        sql.push(if at > 0 { " OR (" } else { "(" });
+        D::long_text_is(&mut sql, "trace_id", &text::stored(trace));
+        sql.push(")");
     }
     sql.push(") LIMIT ");
     D::bind_int(&mut sql, MOST);
@@ -74,7 +73,6 @@ pub(crate) struct Member {
 
 impl Member {
     pub(crate) fn read(source: &impl Source) -> Result<Self, StoreError> {
-        let control = source.text("control")?.map(|text| serde_json::from_str(&text)).transpose();
         Ok(Self {
             id: source.some_id("id")?.into(),
             is_span: source.some_text("origin")? == Origin::Span.code(),
@@ -83,7 +81,7 @@ impl Member {
             span: source.text("span_id")?,
             parent: source.text("parent_span_id")?,
             counts: source.int("input_tokens")?.is_some(),
-            control: control.map_err(|why| StoreError::unreadable("control", why))?.unwrap_or_default(),
+            control: read_control(source)?,
         })
     }
 }

@@ -89,8 +89,8 @@
 //! | `shared_limits` | a limit that several gateways share, as JSON text (Postgres) | `key` |
 //! | `organisations` | a tenant; the first is [`OrgId::HOME`] | `id` |
 //!
-//! What lists and filters need is a column; what only the page of one call shows is JSON text (`usage`, `cost`, `attempts`,
-//! `parameters`); `properties` is a JSON object (jsonb in Postgres), with the names' order beside it.
+//! What lists and filters need is a column; what only the page of one call shows (usage, the cost's working, attempts,
+//! parameters) is packed in `detail`, and a cost or control that changed since stands in a column of that name; `properties` is a JSON object (jsonb in Postgres), with the names' order beside it.
 //!
 //! - *Money.* `cost_nano` and `cost_rest` are nano-dollars and the atto-dollars left over, which sum exactly anywhere. A
 //!   cost beyond ±9.2 × 10⁹ USD stands in `cost_outsize` as a decimal instead, and is in the totals all the same.
@@ -109,6 +109,7 @@
 //! `tests/conformance/backend.rs`: every test there asks all backends for equal answers.
 
 mod batch;
+mod detail;
 mod document;
 mod error;
 mod join;

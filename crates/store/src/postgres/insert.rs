@@ -54,6 +54,7 @@ fn push_array<T>(sql: &mut QueryBuilder<Postgres>, column: &Column<T>, run: &[T]
     match column.value {
         Value::Id(value) => sql.push_bind(run.iter().map(value).collect::<Vec<_>>()),
         Value::Int(value) => sql.push_bind(run.iter().map(value).collect::<Vec<_>>()),
+        Value::Small(value) => sql.push_bind(run.iter().map(value).collect::<Vec<_>>()),
         Value::Flag(value) => sql.push_bind(run.iter().map(value).collect::<Vec<_>>()),
         Value::Text(value) => sql.push_bind(run.iter().map(|item| value(item).map(text::stored)).collect::<Vec<_>>()),
         Value::Object(value) => sql.push_bind(run.iter().map(value).collect::<Vec<_>>()),

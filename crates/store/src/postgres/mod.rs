@@ -5,6 +5,7 @@
 //! here as well.
 
 mod ask;
+mod copy;
 mod dialect;
 mod error;
 mod insert;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sqlx::postgres::PgRow;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Postgres, QueryBuilder};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres, QueryBuilder};
 use std::collections::HashMap;
 use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
 use uuid::Uuid;
@@ -25,7 +26,7 @@ use self::error::{passes, sort};
 use crate::batch::Batch;
 use crate::migrate::{self, Step};
 use crate::tables::{
-    BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_progress,
+    BODIES, CostColumns, Entry, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_progress,
     read_repricing,
 };
 use crate::{
@@ -42,6 +43,7 @@ pub(crate) const STEPS: &[Step] = &[
     (5, "gateways", include_str!("migrations/0005_gateways.sql")),
     (6, "traces", include_str!("migrations/0006_traces.sql")),
     (7, "shared_limits", include_str!("migrations/0007_shared_limits.sql")),
+    (8, "detail", include_str!("migrations/0008_detail.sql")),
 ];
 
 /// The lock under which the rows of traces are looked at.
@@ -123,9 +125,8 @@ impl PostgresStore {
 
     async fn append_batch(&self, batch: Batch) -> Result<usize, StoreError> {
         let mut transaction = self.writers.begin().await.map_err(sort)?;
-        let new = insert::insert(&mut transaction, &REQUESTS, &batch.entries).await?;
         let traces = join::traces(&batch.entries);
-        insert::insert(&mut transaction, &BODIES, &batch.bodies_of(&new)).await?;
+        let new = write_new(&mut transaction, batch).await?;
         if !traces.is_empty() {
             // Of two batches with rows of one trace the second sees the first's.
             let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(JOINING);
@@ -141,7 +142,39 @@ impl PostgresStore {
             }
         }
         transaction.commit().await.map_err(sort)?;
-        Ok(new.len())
+        Ok(new)
+    }
+}
+
+/// Writes what is not yet there of a batch. Returns how many rows.
+async fn write_new(transaction: &mut PgConnection, mut batch: Batch) -> Result<usize, StoreError> {
+    let ids: Vec<_> = batch.entries.iter().map(Entry::ids).collect();
+    let known = copy::known(transaction, &ids).await?;
+    if !known.is_empty() {
+        batch.entries.retain(|entry| !known.contains(&entry.ids()));
+        batch.bodies.retain(|body| !known.contains(&(body.org.uuid(), body.id.uuid())));
+    }
+    if batch.entries.is_empty() {
+        return Ok(0);
+    }
+    let mut inner = transaction.begin().await.map_err(sort)?;
+    let copied = async {
+        copy::copy(&mut inner, &REQUESTS, batch.entries.iter()).await?;
+        copy::copy(&mut inner, &BODIES, batch.bodies.iter()).await
+    };
+    match copied.await {
+        Ok(()) => {
+            inner.commit().await.map_err(sort)?;
+            Ok(batch.entries.len())
+        }
+        // Another batch wrote one of the rows in between: row by row, then.
+        Err(error) if error.as_database_error().is_some_and(|said| said.is_unique_violation()) => {
+            inner.rollback().await.map_err(sort)?;
+            let new = insert::insert(transaction, &REQUESTS, &batch.entries).await?;
+            insert::insert(transaction, &BODIES, &batch.bodies_of(&new)).await?;
+            Ok(new.len())
+        }
+        Err(error) => Err(sort(error)),
     }
 }
 

@@ -321,4 +321,7 @@ fn push_columns<D: Dialect, T>(sql: &mut QueryBuilder<D>, table: &Table<T>) {
             _ => list.push(format_args!("r.{}", column.name)),
         };
     }
+    for column in table.also_read {
+        list.push(format_args!("r.{column}"));
+    }
 }

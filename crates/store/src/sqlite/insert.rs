@@ -32,6 +32,7 @@ pub(super) async fn insert<T>(
                 match column.value {
                     Value::Id(value) => row.push_bind(value(item)),
                     Value::Int(value) => row.push_bind(value(item)),
+                    Value::Small(value) => row.push_bind(value(item)),
                     Value::Flag(value) => row.push_bind(value(item)),
                     Value::Text(value) => row.push_bind(value(item).map(text::stored)),
                     Value::Object(value) => row.push_bind(value(item)),

@@ -48,6 +48,7 @@ pub(crate) const STEPS: &[Step] = &[
     (5, "gateways", include_str!("migrations/0005_gateways.sql")),
     (6, "traces", include_str!("migrations/0006_traces.sql")),
     (7, "shared_limits", include_str!("migrations/0007_shared_limits.sql")),
+    (8, "detail", include_str!("migrations/0008_detail.sql")),
 ];
 
 /// How long to wait for another process's write lock.

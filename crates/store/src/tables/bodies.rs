@@ -20,6 +20,7 @@ pub(crate) const BODIES: Table<PackedBody> = Table {
         Column { name: "raw_len", value: Value::Int(|body| Some(body.raw_len)) },
         Column { name: "data", value: Value::Bytes(|body| &body.data) },
     ],
+    also_read: &[],
     weight: |body| 96 + body.data.len(),
 };
 

@@ -15,6 +15,7 @@ pub(crate) const GATEWAYS: Table<GatewayProgress> = Table {
         Column { name: "quarantined", value: Value::Int(|row| Some(clamped(row.quarantined).cast_signed())) },
         Column { name: "seen_at", value: Value::Int(|row| Some(row.seen_at.micros())) },
     ],
+    also_read: &[],
     weight: |_| 64,
 };
 

@@ -16,6 +16,7 @@ pub(crate) const KEYS: Table<KeyRow> = Table {
         Column { name: "created_at", value: Value::Int(|key| Some(key.created_at.micros())) },
         Column { name: "revoked_at", value: Value::Int(|key| key.revoked_at.map(Timestamp::micros)) },
     ],
+    also_read: &[],
     weight: |key| 64 + key.name.len() + key.hint.len(),
 };
 

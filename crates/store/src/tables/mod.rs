@@ -12,7 +12,7 @@ pub(crate) use documents::{DOCUMENTS, read_document};
 pub(crate) use gateways::{GATEWAYS, read_progress};
 pub(crate) use keys::{KEYS, read_key};
 pub(crate) use repricings::{REPRICINGS, RepricingEntry, read_repricing};
-pub(crate) use requests::{CostColumns, Entry, REQUESTS, read_row};
+pub(crate) use requests::{CostColumns, Entry, REQUESTS, read_control, read_row};
 
 use uuid::Uuid;
 
@@ -22,6 +22,8 @@ use crate::StoreError;
 pub(crate) struct Table<T: 'static> {
     pub(crate) name: &'static str,
     pub(crate) columns: &'static [Column<T>],
+    /// Columns that are read beside them: written by programs before this one, or by later changes.
+    pub(crate) also_read: &'static [&'static str],
     /// About how many bytes one `T` takes, so that no statement grows beyond what a database accepts.
     pub(crate) weight: fn(&T) -> usize,
 }
@@ -36,6 +38,8 @@ pub(crate) struct Column<T: 'static> {
 pub(crate) enum Value<T> {
     Id(fn(&T) -> Option<Uuid>),
     Int(fn(&T) -> Option<i64>),
+    /// An integer of 32 bits.
+    Small(fn(&T) -> Option<i32>),
     Flag(fn(&T) -> bool),
     /// Stored as [`text::stored`](crate::text::stored) says.
     Text(fn(&T) -> Option<&str>),
@@ -100,7 +104,7 @@ mod tests {
 
     #[test]
     fn runs_hold_everything_in_order_and_keep_both_limits() {
-        let table = Table::<usize> { name: "", columns: &[], weight: |&weight| weight };
+        let table = Table::<usize> { name: "", columns: &[], also_read: &[], weight: |&weight| weight };
         let all = [5, 5, 1, 20, 1, 1, 1, 1, 9, 9];
         let cut = runs(&table, &all, 3, 10);
         assert_eq!(cut, [&[5, 5][..], &[1], &[20], &[1, 1, 1], &[1, 9], &[9]]);

@@ -35,6 +35,7 @@ pub(crate) const REPRICINGS: Table<RepricingEntry> = Table {
         Column { name: "cost_before", value: Value::Text(|e| Some(&e.before)) },
         Column { name: "cost_after", value: Value::Text(|e| Some(&e.after)) },
     ],
+    also_read: &[],
     weight: |e| 256 + e.repricing.author.len(),
 };
 

@@ -1,5 +1,6 @@
 //! Rows: one for each call.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -7,11 +8,13 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 use tachograph_record::{
-    Attribution, BodyState, CostState, LogRecord, Money, PromptRef, RecordedError, SessionRef, Timestamp, Timing, Usage,
+    Attribution, BodyState, Control, CostState, LogRecord, Money, PromptRef, RecordedError, SessionRef, Timestamp,
+    Timing, Usage,
 };
 use uuid::Uuid;
 
 use super::{Column, Source, Table, Value};
+use crate::detail::{Detail, Packer, Part};
 use crate::query::{nano_parts, retry_cost};
 use crate::row::clamped;
 use crate::{Row, StoreError, StoredBody, text};
@@ -47,37 +50,51 @@ pub(crate) struct Entry {
     cost: CostColumns,
     retries: Option<(i64, i64)>,
     saved: Option<(i64, i64)>,
-    provider_cost: Option<String>,
-    usage: Option<String>,
-    attempts: Option<String>,
-    control: Option<String>,
-    parameters: Option<String>,
     properties: Option<String>,
-    property_order: Option<String>,
+    detail: Vec<u8>,
 }
 
 impl Entry {
-    pub(crate) fn new(record: &LogRecord) -> Result<Self, StoreError> {
+    pub(crate) fn new(record: &LogRecord, packer: &mut Packer) -> Result<Self, StoreError> {
         let row = Row::from(record);
         let (properties, property_order) = write_properties(&row.attribution.properties)?;
         let served = row.control.cache.as_ref().filter(|cache| cache.status.served());
+        let cost = CostColumns::of(&row.cost)?;
+        let texts = [
+            (Part::Parameters, some_unless(row.parameters.is_empty(), || json(&row.parameters))?),
+            (Part::Control, some_unless(row.control.is_empty(), || json(&row.control))?),
+            (Part::NativeFinish, row.native_finish_reason.as_ref().map(json).transpose()?),
+            (Part::ProviderCost, row.provider_cost.map(|cost| cost.to_string())),
+            (Part::Order, property_order),
+            (Part::Usage, row.usage.as_ref().map(json).transpose()?),
+            (Part::Attempts, some_unless(row.attempts.is_empty(), || json(&row.attempts))?),
+            (Part::Sent, row.timing.upstream_sent_us.map(|sent| sent.to_string())),
+        ];
+        for (part, text) in &texts {
+            if let Some(text) = text {
+                packer.push(*part, text);
+            }
+        }
+        if let Some(text) = &cost.text {
+            packer.push(Part::Cost, text);
+        }
         Ok(Self {
-            cost: CostColumns::of(&row.cost)?,
+            cost,
             retries: retry_cost(&row).and_then(Money::to_columns),
             saved: served.and_then(|cache| cache.saved).and_then(Money::to_columns),
-            provider_cost: row.provider_cost.map(|cost| cost.to_string()),
-            usage: row.usage.as_ref().map(json).transpose()?,
-            attempts: some_unless(row.attempts.is_empty(), || json(&row.attempts))?,
-            control: some_unless(row.control.is_empty(), || json(&row.control))?,
-            parameters: some_unless(row.parameters.is_empty(), || json(&row.parameters))?,
             properties,
-            property_order,
+            detail: packer.finish(),
             row,
         })
     }
 
     pub(crate) fn row(&self) -> &Row {
         &self.row
+    }
+
+    /// Organisation and id.
+    pub(crate) fn ids(&self) -> (Uuid, Uuid) {
+        (self.row.org.uuid(), self.row.id.uuid())
     }
 
     fn tokens(&self, count: fn(&Usage) -> u64) -> Option<i64> {
@@ -98,18 +115,8 @@ impl Entry {
     }
 
     fn weight(&self) -> usize {
-        let texts = [
-            &self.usage,
-            &self.cost.text,
-            &self.attempts,
-            &self.control,
-            &self.parameters,
-            &self.properties,
-            &self.property_order,
-        ];
         let error = self.row.error.as_ref().map_or(0, |error| error.message.len());
-        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
-        512 + texts + error + self.row.path.len()
+        512 + self.detail.len() + self.properties.as_ref().map_or(0, String::len) + error + self.row.path.len()
     }
 }
 
@@ -131,7 +138,7 @@ pub(crate) const REQUESTS: Table<Entry> = Table {
         Column { name: "requested_model", value: Value::Text(|e| e.row.requested_model.as_deref()) },
         Column { name: "provider", value: Value::Text(|e| e.row.provider.as_deref()) },
         Column { name: "stream", value: Value::Flag(|e| e.row.stream) },
-        Column { name: "status", value: Value::Int(|e| e.row.status.map(Into::into)) },
+        Column { name: "status", value: Value::Small(|e| e.row.status.map(Into::into)) },
         Column { name: "outcome", value: Value::Text(|e| Some(e.row.outcome.code())) },
         Column { name: "user_id", value: Value::Text(|e| e.row.attribution.user.as_deref()) },
         Column { name: "session_id", value: Value::Text(|e| e.session().map(|session| &*session.id)) },
@@ -139,7 +146,6 @@ pub(crate) const REQUESTS: Table<Entry> = Table {
         Column { name: "session_name", value: Value::Text(|e| e.session()?.name.as_deref()) },
         Column { name: "prompt_id", value: Value::Text(|e| e.prompt().map(|prompt| &*prompt.id)) },
         Column { name: "prompt_version", value: Value::Text(|e| e.prompt()?.version.as_deref()) },
-        Column { name: "upstream_sent_us", value: Value::Int(|e| e.row.timing.upstream_sent_us.map(int)) },
         Column { name: "first_byte_us", value: Value::Int(|e| e.row.timing.first_byte_us.map(int)) },
         Column { name: "first_token_us", value: Value::Int(|e| e.row.timing.first_token_us.map(int)) },
         Column { name: "end_us", value: Value::Int(|e| Some(int(e.row.timing.end_us))) },
@@ -152,9 +158,7 @@ pub(crate) const REQUESTS: Table<Entry> = Table {
         Column { name: "cost_nano", value: Value::Int(|e| e.cost.columns.map(|(nano, _)| nano)) },
         Column { name: "cost_rest", value: Value::Int(|e| e.cost.columns.map(|(_, rest)| rest)) },
         Column { name: "cost_outsize", value: Value::Text(|e| e.cost.outsize.as_deref()) },
-        Column { name: "provider_cost", value: Value::Text(|e| e.provider_cost.as_deref()) },
         Column { name: "finish_reason", value: Value::Text(|e| e.row.finish_reason.as_deref()) },
-        Column { name: "native_finish_reason", value: Value::Text(|e| e.row.native_finish_reason.as_deref()) },
         Column { name: "service_tier", value: Value::Text(|e| e.row.service_tier.as_deref()) },
         Column { name: "error_kind", value: Value::Text(|e| e.row.error.as_ref().map(|error| &*error.kind)) },
         Column { name: "error_code", value: Value::Text(|e| e.row.error.as_ref()?.code.as_deref()) },
@@ -166,7 +170,6 @@ pub(crate) const REQUESTS: Table<Entry> = Table {
             name: "cache_status",
             value: Value::Text(|e| e.row.control.cache.as_ref().map(|cache| cache.status.code())),
         },
-        Column { name: "control", value: Value::Text(|e| e.control.as_deref()) },
         Column { name: "attempt_count", value: Value::Int(|e| i64::try_from(e.row.attempts.len()).ok()) },
         Column { name: "retry_nano", value: Value::Int(|e| e.retries.map(|(nano, _)| nano)) },
         Column { name: "retry_rest", value: Value::Int(|e| e.retries.map(|(_, rest)| rest)) },
@@ -181,19 +184,75 @@ pub(crate) const REQUESTS: Table<Entry> = Table {
         Column { name: "request_state", value: Value::Text(|e| Some(state_code(e.row.request_body.state))) },
         Column { name: "response_len", value: Value::Int(|e| Some(int(e.row.response_body.len))) },
         Column { name: "response_state", value: Value::Text(|e| Some(state_code(e.row.response_body.state))) },
-        Column { name: "usage", value: Value::Text(|e| e.usage.as_deref()) },
-        Column { name: "cost", value: Value::Text(|e| e.cost.text.as_deref()) },
-        Column { name: "attempts", value: Value::Text(|e| e.attempts.as_deref()) },
-        Column { name: "parameters", value: Value::Text(|e| e.parameters.as_deref()) },
         Column { name: "properties", value: Value::Object(|e| e.properties.as_deref()) },
-        Column { name: "property_order", value: Value::Text(|e| e.property_order.as_deref()) },
+        Column { name: "detail", value: Value::Bytes(|e| &e.detail) },
+    ],
+    also_read: &[
+        "upstream_sent_us",
+        "provider_cost",
+        "native_finish_reason",
+        "control",
+        "usage",
+        "cost",
+        "attempts",
+        "parameters",
+        "property_order",
     ],
     weight: Entry::weight,
 };
 
+/// A row's packed detail, with the columns that hold the same in rows written before there was one, or that changed since.
+struct Told<'a, S> {
+    detail: Detail,
+    source: &'a S,
+}
+
+impl<'a, S: Source> Told<'a, S> {
+    fn read(source: &'a S) -> Result<Self, StoreError> {
+        Ok(Self { detail: Detail::read(source.bytes("detail")?.as_deref())?, source })
+    }
+
+    fn text(&self, part: Part, column: &str) -> Result<Option<Cow<'_, str>>, StoreError> {
+        if let Some(text) = self.source.text(column)? {
+            return Ok(Some(text.into()));
+        }
+        Ok(self.detail.text(part).map(Cow::Borrowed))
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, part: Part, column: &str) -> Result<Option<T>, StoreError> {
+        let value = self.text(part, column)?.map(|text| serde_json::from_str(&text)).transpose();
+        value.map_err(|why| StoreError::unreadable(column, why))
+    }
+
+    fn native_finish_reason(&self) -> Result<Option<String>, StoreError> {
+        match self.source.text("native_finish_reason")? {
+            Some(text) => Ok(Some(text)),
+            None => self.json(Part::NativeFinish, "native_finish_reason"),
+        }
+    }
+
+    fn sent(&self) -> Result<Option<u64>, StoreError> {
+        match self.source.count("upstream_sent_us")? {
+            Some(sent) => Ok(Some(sent)),
+            None => self.detail.text(Part::Sent).map(|sent| read_code("upstream_sent_us", sent)).transpose(),
+        }
+    }
+
+    fn provider_cost(&self) -> Result<Option<Money>, StoreError> {
+        self.text(Part::ProviderCost, "provider_cost")?.map(|text| read_code("provider_cost", &text)).transpose()
+    }
+}
+
+/// What the gateway decided, of a row of which the columns `detail` and `control` were asked for.
+pub(crate) fn read_control(source: &impl Source) -> Result<Control, StoreError> {
+    Ok(Told::read(source)?.json(Part::Control, "control")?.unwrap_or_default())
+}
+
 pub(crate) fn read_row(source: &impl Source) -> Result<Row, StoreError> {
     let id: Uuid = source.some_id("id")?;
     let row = || -> Result<Row, StoreError> {
+        let told = Told::read(source)?;
+        let parameters = told.text(Part::Parameters, "parameters")?;
         Ok(Row {
             id: id.into(),
             org: source.some_id("org_id")?.into(),
@@ -208,20 +267,20 @@ pub(crate) fn read_row(source: &impl Source) -> Result<Row, StoreError> {
             requested_model: source.text("requested_model")?,
             provider: source.text("provider")?,
             stream: source.flag("stream")?,
-            parameters: source.text("parameters")?.map(|text| read_parameters(&text)).transpose()?.unwrap_or_default(),
-            attribution: read_attribution(source)?,
-            attempts: read_json(source, "attempts")?.unwrap_or_default(),
+            parameters: parameters.map(|text| read_parameters(&text)).transpose()?.unwrap_or_default(),
+            attribution: read_attribution(source, &told)?,
+            attempts: told.json(Part::Attempts, "attempts")?.unwrap_or_default(),
             status: source.int("status")?.map(|status| read_number("status", status)).transpose()?,
             outcome: read_code("outcome", &source.some_text("outcome")?)?,
             error: read_error(source)?,
             finish_reason: source.text("finish_reason")?,
-            native_finish_reason: source.text("native_finish_reason")?,
+            native_finish_reason: told.native_finish_reason()?,
             service_tier: source.text("service_tier")?,
-            timing: read_timing(source)?,
-            usage: read_json(source, "usage")?,
-            cost: read_cost(source)?,
-            provider_cost: source.text("provider_cost")?.map(|text| read_code("provider_cost", &text)).transpose()?,
-            control: read_json(source, "control")?.unwrap_or_default(),
+            timing: read_timing(source, &told)?,
+            usage: told.json(Part::Usage, "usage")?,
+            cost: read_cost(source, &told)?,
+            provider_cost: told.provider_cost()?,
+            control: told.json(Part::Control, "control")?.unwrap_or_default(),
             trace_id: source.text("trace_id")?,
             span_id: source.text("span_id")?,
             parent_span_id: source.text("parent_span_id")?,
@@ -275,10 +334,10 @@ fn read_json<T: serde::de::DeserializeOwned>(source: &impl Source, column: &str)
     value.map_err(|why| StoreError::unreadable(column, why))
 }
 
-fn read_timing(source: &impl Source) -> Result<Timing, StoreError> {
+fn read_timing<S: Source>(source: &S, told: &Told<'_, S>) -> Result<Timing, StoreError> {
     Ok(Timing {
         received_at: Timestamp::from_micros(source.some_int("received_at")?),
-        upstream_sent_us: source.count("upstream_sent_us")?,
+        upstream_sent_us: told.sent()?,
         first_byte_us: source.count("first_byte_us")?,
         first_token_us: source.count("first_token_us")?,
         end_us: source.some_count("end_us")?,
@@ -290,16 +349,15 @@ fn read_error(source: &impl Source) -> Result<Option<RecordedError>, StoreError>
     Ok(Some(RecordedError { kind, code: source.text("error_code")?, message: source.some_text("error_message")? }))
 }
 
-fn read_cost(source: &impl Source) -> Result<CostState, StoreError> {
-    if let Some(cost) = read_json(source, "cost")? {
-        return Ok(cost);
-    }
+fn read_cost<S: Source>(source: &S, told: &Told<'_, S>) -> Result<CostState, StoreError> {
     let code = source.some_text("cost_state")?;
-    let known = [CostState::UnknownModel, CostState::NoUsage].into_iter().find(|state| state.code() == code);
-    known.ok_or_else(|| StoreError::unreadable("cost_state", "an unknown state"))
+    if let Some(known) = [CostState::UnknownModel, CostState::NoUsage].into_iter().find(|state| state.code() == code) {
+        return Ok(known);
+    }
+    told.json(Part::Cost, "cost")?.ok_or_else(|| StoreError::unreadable("cost_state", "an unknown state"))
 }
 
-fn read_attribution(source: &impl Source) -> Result<Attribution, StoreError> {
+fn read_attribution<S: Source>(source: &S, told: &Told<'_, S>) -> Result<Attribution, StoreError> {
     let session = match source.text("session_id")? {
         Some(id) => Some(SessionRef { id, path: source.text("session_path")?, name: source.text("session_name")? }),
         None => None,
@@ -308,7 +366,7 @@ fn read_attribution(source: &impl Source) -> Result<Attribution, StoreError> {
         Some(id) => Some(PromptRef { id, version: source.text("prompt_version")? }),
         None => None,
     };
-    let order = read_json(source, "property_order")?;
+    let order = told.json(Part::Order, "property_order")?;
     let properties = read_properties(read_json(source, "properties")?.unwrap_or_default(), order)?;
     Ok(Attribution { user: source.text("user_id")?, session, prompt, properties })
 }
