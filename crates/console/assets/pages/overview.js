@@ -75,12 +75,12 @@ function Changed({ site }) {
       ${movers.length === 0 && html`<p class="muted">Nothing stands out.</p>`}`}</section>`;
 }
 
-/** A value that moved, leading to its requests. @param {{ site: any, mover: any }} props */
-export function Mover({ site, mover }) {
+/** A value that moved, leading to its requests. @param {{ site: any, mover: any, bare?: boolean }} props */
+export function Mover({ site, mover, bare = false }) {
   const { field, value } = mover;
   const [id, version] = field === 'prompt' ? value.split(/@(?=[^@]*$)/) : [value];
   const to = site.requestsOf(field, id);
-  return html`<${Go} site=${site} to=${version ? { ...to, q: `${to.q} prompt_version:"${version}"` } : to} class="mover"><span class="field">${field.replace(/^prop\./, '')}</span> ${value}<//>`;
+  return html`<${Go} site=${site} to=${version ? { ...to, q: `${to.q} prompt_version:"${version}"` } : to} class="mover">${!bare && html`<span class="field">${field.replace(/^prop\./, '').replace('_', ' ')}</span> `}${value}<//>`;
 }
 
 /** @param {{ site: any }} props */
