@@ -20,4 +20,5 @@ mod restart;
 mod routing;
 mod spend;
 mod stores;
+mod target;
 mod translated;

@@ -12,7 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use tachograph_console::API_PATHS;
-use tachograph_gateway::{EdgeBody, Endpoints, Gateway};
+use tachograph_gateway::{EdgeBody, Endpoints, Gateway, names_target};
 use tachograph_logger::{Gauges, LogRoutes};
 use tower::Service;
 
@@ -38,9 +38,13 @@ impl Front {
         let page = path == "/" || tachograph_console::PAGES.iter().any(below);
         // Pages are only read; other methods may be a provider's own path.
         let is_page = page && matches!(*request.method(), Method::GET | Method::HEAD);
-        // A host that names a provider is that provider's, whatever the path: OpenRouter's begins with /api.
-        (is_page || CONSOLE.iter().chain(&API_PATHS).any(below))
-            && self.endpoints.by_host(request.headers(), request.uri()).is_none()
+        (is_page || CONSOLE.iter().chain(&API_PATHS).any(below)) && !self.is_for_provider(request)
+    }
+
+    /// A host that names a provider is that provider's, whatever the path: OpenRouter's begins with /api. So is a call that
+    /// names its target.
+    fn is_for_provider(&self, request: &Request<Incoming>) -> bool {
+        names_target(request.headers()) || self.endpoints.by_host(request.headers(), request.uri()).is_some()
     }
 }
 
@@ -64,7 +68,7 @@ impl Service<Request<Incoming>> for Front {
             _ => {}
         }
         let is_told = LogRoutes::takes(request.uri().path());
-        if is_told && self.endpoints.by_host(request.headers(), request.uri()).is_none() {
+        if is_told && !self.is_for_provider(&request) {
             let logs = self.logs.clone();
             return Box::pin(async move {
                 Ok(logs.answer(request).await.map(|body| Either::Right(axum::body::Body::new(body))))

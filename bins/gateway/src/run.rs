@@ -165,7 +165,8 @@ fn prices(config: &Config) -> Result<Arc<PriceBook>, CommandError> {
 }
 
 fn endpoints(config: &Config) -> Arc<Endpoints> {
-    Arc::new(Endpoints::new(&config.providers, &|name| std::env::var(name).ok().filter(|value| !value.is_empty())))
+    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Arc::new(Endpoints::new(&config.providers, &environment).allowing(&config.upstream.allow_targets))
 }
 
 fn router(config: &Config, endpoints: Arc<Endpoints>, prices: Arc<PriceBook>) -> Arc<Router> {

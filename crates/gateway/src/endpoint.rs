@@ -10,7 +10,7 @@ use tachograph_providers::{Api, AuthStyle, DialectId, Provider, Registry, Varian
 use tachograph_reply::{ApiError, ErrorKind};
 use tachograph_routing::{Clock, fits};
 
-use crate::config::{Environment, ProviderConfig};
+use crate::config::{AllowedTarget, Environment, ProviderConfig};
 use crate::credential::{Credential, Credentials};
 use crate::demo;
 use crate::place::{Parts, Place, Setting, not_set, region_in};
@@ -27,6 +27,10 @@ pub struct Endpoint {
     documented_path: String,
     /// It is the provider itself, at its documented address.
     at_home: bool,
+    /// A caller named its URL.
+    is_target: bool,
+    /// Only public addresses are connected to.
+    public_only: bool,
     credentials: Credentials,
     clock: Clock,
     models: Vec<String>,
@@ -59,6 +63,8 @@ impl Endpoint {
         Some(Self {
             documented_path: documented.path().trim_end_matches('/').to_owned(),
             at_home: configured.is_none(),
+            is_target: false,
+            public_only: false,
             place: place_of(&provider.base_url)?,
             variants: variants.collect(),
             credentials,
@@ -242,13 +248,20 @@ pub struct Endpoints {
     by_name: HashMap<String, Arc<Endpoint>>,
     by_host_label: HashMap<String, Arc<Endpoint>>,
     with_models: Vec<Arc<Endpoint>>,
+    /// Where callers may send a call by URL besides.
+    pub(crate) allowed: Vec<AllowedTarget>,
 }
 
 impl Endpoints {
     /// The built-in providers, as the configuration changes and adds to them, with keys from it or the environment.
     #[must_use]
     pub fn new(configured: &BTreeMap<String, ProviderConfig>, environment: Environment<'_>) -> Self {
-        let mut endpoints = Self { by_name: HashMap::new(), by_host_label: HashMap::new(), with_models: Vec::new() };
+        let mut endpoints = Self {
+            by_name: HashMap::new(),
+            by_host_label: HashMap::new(),
+            with_models: Vec::new(),
+            allowed: Vec::new(),
+        };
         let registry = Registry::builtin();
         let nothing = ProviderConfig::default();
         for provider in registry.iter() {
@@ -321,6 +334,52 @@ impl Endpoints {
 }
 
 impl Endpoint {
+    /// A provider at the URL that a caller named: without keys of ours, and its paths appended to the origin.
+    pub(crate) fn at_target(
+        provider: Arc<Provider>,
+        origin: &str,
+        parts: BTreeMap<String, String>,
+        public_only: bool,
+    ) -> Option<Self> {
+        Some(Self {
+            place: Place::of(origin, &Parts::default())?,
+            variants: Vec::new(),
+            parts: Parts(parts),
+            documented_path: String::new(),
+            at_home: false,
+            is_target: true,
+            public_only,
+            credentials: Credentials::default(),
+            clock: Clock::start(),
+            models: Vec::new(),
+            deployments: BTreeMap::new(),
+            provider,
+        })
+    }
+
+    /// A row for somebody of whom only this is known.
+    pub(crate) fn row_of(origin: &str, dialect: DialectId) -> Option<Arc<Provider>> {
+        custom(origin, dialect, origin).map(Arc::new)
+    }
+
+    /// What is kept of how it is doing goes under this name: the provider's, or the URL that a caller named.
+    pub(crate) fn lane(&self) -> Arc<str> {
+        match &self.place {
+            Place::Http { scheme, authority, .. } if self.is_target => format!("{scheme}://{authority}").into(),
+            _ => self.name().clone(),
+        }
+    }
+
+    /// Whether it is the provider itself, at its documented address.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.at_home
+    }
+
+    /// Whether only public addresses may be connected to.
+    pub(crate) fn public_only(&self) -> bool {
+        self.public_only
+    }
+
     /// A provider inside this process, which needs no URL and no key.
     pub(crate) fn in_process(name: &str, dialect: DialectId, models: Vec<String>) -> Option<Self> {
         Some(Self {
@@ -330,6 +389,8 @@ impl Endpoint {
             parts: Parts::default(),
             documented_path: String::new(),
             at_home: false,
+            is_target: false,
+            public_only: false,
             credentials: Credentials::default(),
             clock: Clock::start(),
             models,

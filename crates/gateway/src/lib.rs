@@ -54,6 +54,7 @@ mod request_id;
 mod router;
 mod serve;
 mod stack;
+mod target;
 mod upstream;
 
 pub use admit::Door;
@@ -67,4 +68,5 @@ pub use quote::{Quote, QuoteRequest, Range, quote};
 pub use router::{KeysStatus, Router, RoutingStatus};
 pub use serve::serve;
 pub use stack::{EdgeBody, Gateway, stack};
+pub use target::names_target;
 pub use upstream::Upstream;

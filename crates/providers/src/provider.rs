@@ -48,6 +48,8 @@ pub struct Provider {
     pub base_env: Vec<String>,
     /// First labels of a Host that mean it (`oai.example.com`).
     pub host_labels: Vec<String>,
+    /// Public hosts it is at besides that of its base, in which `{part}` stands for one label.
+    pub hosts: Vec<String>,
     /// Where it differs from others of its dialect.
     pub quirks: Quirks,
 }
@@ -294,6 +296,8 @@ struct Row {
     #[serde(default)]
     host_labels: Vec<String>,
     #[serde(default)]
+    hosts: Vec<String>,
+    #[serde(default)]
     quirks: Quirks,
 }
 
@@ -374,6 +378,7 @@ impl From<Row> for Provider {
             env: row.env,
             base_env: row.base_env,
             host_labels: row.host_labels,
+            hosts: row.hosts,
             quirks: row.quirks,
         };
         provider.variants = row.variants.into_iter().map(|variant| variant.of(&provider)).collect();

@@ -1,5 +1,6 @@
 //! Who is calling.
 
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Uri};
@@ -11,7 +12,7 @@ use crate::keys::{Holder, KEY_PREFIX, KeyRing};
 const OURS: [HeaderName; 2] = [HeaderName::from_static("helicone-auth"), HeaderName::from_static("tachograph-auth")];
 /// Headers in which clients send a provider's key, or one of ours in its place.
 pub(crate) const PROVIDER_KEY_HEADERS: [HeaderName; 4] = [
-    http::header::AUTHORIZATION,
+    AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-goog-api-key"),
     HeaderName::from_static("api-key"),
@@ -27,6 +28,10 @@ pub(super) fn identify(head: &mut Parts, keys: &KeyRing) -> Result<Holder, ApiEr
             presented = true;
             holder = holder.or_else(|| keys.check(bare(&value)?));
         }
+    }
+    if let Some(found) = take_from_pair(head, keys) {
+        presented = true;
+        holder = holder.or(Some(found));
     }
     for name in PROVIDER_KEY_HEADERS {
         let Some(found) =
@@ -59,6 +64,23 @@ pub(super) fn identify(head: &mut Parts, keys: &KeyRing) -> Result<Holder, ApiEr
             "No API key. Send a key made with `gateway keys create` as `Authorization: Bearer …` or `x-api-key`.",
         ),
     })
+}
+
+/// Takes our key out of a pair in one header, `Bearer sk-of-the-provider, Bearer sk-tachograph-…`; the other stays.
+fn take_from_pair(head: &mut Parts, keys: &KeyRing) -> Option<Holder> {
+    let value = head.headers.get(AUTHORIZATION)?.to_str().ok().filter(|text| !text.starts_with("AWS4-"))?;
+    let (first, second) = value.split_once(',')?;
+    let held = |one: &str| HeaderValue::try_from(one.trim()).ok();
+    let holder_of = |one: &str| held(one).as_ref().and_then(bare).and_then(|key| keys.check(key));
+    let (holder, other) = match (holder_of(first), holder_of(second)) {
+        (_, Some(holder)) => (holder, first),
+        (Some(holder), None) => (holder, second),
+        (None, None) => return None,
+    };
+    let mut other = held(other)?;
+    other.set_sensitive(true);
+    head.headers.insert(AUTHORIZATION, other);
+    Some(holder)
 }
 
 /// The key in a header's value, with or without `Bearer`.

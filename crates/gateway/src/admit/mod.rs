@@ -31,6 +31,8 @@ use crate::router::{self, Resolved, Router, Wanted};
 
 pub(crate) use caller::PROVIDER_KEY_HEADERS;
 
+use crate::target;
+
 use content::Content;
 use route::Route;
 
@@ -162,12 +164,16 @@ impl Door {
         let caller = caller::identify(head, &self.keys);
         let retries = wishes::retries(&head.headers);
         let policies = policies(&head.headers, trip);
+        let target = target::named(&head.headers);
         let told = attribution::take(&mut head.headers);
         let mut asked = asked_by_head(head, told);
         let omit_request = asked.omit_request || self.keep_body.is_none();
         let omit_response = asked.omit_response;
-        let listing = route::models(head, &self.router.endpoints);
-        let route = route::route(head, &self.router.endpoints);
+        let listing = route::models(head, &self.router.endpoints).filter(|_| target.is_none());
+        let route = match &target {
+            Some(target) => route::to_target(head, target, &self.router.endpoints),
+            None => route::route(head, &self.router.endpoints),
+        };
         if let Ok(route) = &route {
             asked.record.api = route.api().into();
         }

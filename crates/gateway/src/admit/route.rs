@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use http::Method;
 use http::request::Parts;
-use tachograph_providers::Api;
+use http::{HeaderValue, Method};
+use tachograph_providers::{Api, DialectId};
 use tachograph_reply::{ApiError, ErrorShape};
 
 use crate::call::Way;
@@ -75,6 +75,18 @@ pub(super) fn route(head: &Parts, endpoints: &Endpoints) -> Result<Route, ApiErr
             Err(ApiError::not_found("unknown_path", message))
         }
     }
+}
+
+/// The way to a URL that the caller names: the request's own path behind that URL's origin, as Helicone joins them. Of the
+/// path only what names this gateway's places is taken off: `/v1/gateway`, and `/oai`, with which no provider's path begins.
+pub(super) fn to_target(head: &Parts, named: &HeaderValue, endpoints: &Endpoints) -> Result<Route, ApiError> {
+    let path_and_query = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let behind = |path: &'static str, whole| {
+        str::strip_prefix(whole, path).filter(|rest| rest.starts_with('/')).unwrap_or(whole)
+    };
+    let path = behind("/oai", behind("/v1/gateway", path_and_query));
+    let dialect = Api::of_path(path).map_or(DialectId::OpenAiChat, Api::family);
+    Ok(proxy(&endpoints.target(named, dialect)?, path))
 }
 
 /// One of Google's or Amazon's paths. A key in its query is a matter of headers by now, whosever it was.

@@ -11,6 +11,7 @@ mod load;
 mod provider;
 mod retries;
 mod secret;
+mod target;
 mod units;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use load::{Environment, Sources, load};
 pub use provider::{KeyConfig, ProviderConfig};
 pub use retries::{BackoffConfig, RetriesConfig};
 pub use secret::Secret;
+pub use target::{AllowedTarget, Origin};
 pub use units::{ByteSize, Span};
 
 /// Everything that can be configured, with its defaults.
@@ -130,12 +132,22 @@ pub struct UpstreamConfig {
     pub head_timeout: Span,
     /// How long an answer's body may be silent.
     pub idle_timeout: Span,
+    /// Where callers may send a call by URL (`Helicone-Target-Url`) besides the public hosts of known providers: an origin
+    /// (`http://10.0.0.5:8000`), which may be private, or a domain (`*.example.com`), which must resolve to public
+    /// addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_targets: Vec<AllowedTarget>,
 }
 
 impl Default for UpstreamConfig {
     fn default() -> Self {
         let minutes = |minutes: u64| Span::from(Duration::from_secs(60 * minutes));
-        Self { connect_timeout: Duration::from_secs(10).into(), head_timeout: minutes(10), idle_timeout: minutes(5) }
+        Self {
+            connect_timeout: Duration::from_secs(10).into(),
+            head_timeout: minutes(10),
+            idle_timeout: minutes(5),
+            allow_targets: Vec::new(),
+        }
     }
 }
 

@@ -53,7 +53,8 @@ impl Router {
 
     /// The target of a provider's proxy.
     pub(crate) fn proxied(&self, endpoint: &Arc<crate::endpoint::Endpoint>, model: Option<&str>) -> Candidate {
-        let lane = self.lanes.get(&lane_name(endpoint.name(), model.unwrap_or("*")));
+        // How a URL is doing that a caller named says nothing of the provider itself.
+        let lane = self.lanes.get(&lane_name(&endpoint.lane(), model.unwrap_or("*")));
         Candidate { endpoint: endpoint.clone(), model: None, lane, only_after: None }
     }
 

@@ -8,13 +8,16 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::address::Resolver;
+
 /// Opens connections.
-pub(super) type Connector = HttpsConnector<HttpConnector>;
+pub(super) type Connector = HttpsConnector<HttpConnector<Resolver>>;
 /// An open connection.
 pub(super) type Line = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-pub(super) fn connector(timeout: Duration) -> Result<Connector, rustls::Error> {
-    let mut http = HttpConnector::new();
+/// `public_only`: to public addresses alone, whatever a name resolves to.
+pub(super) fn connector(timeout: Duration, public_only: bool) -> Result<Connector, rustls::Error> {
+    let mut http = HttpConnector::new_with_resolver(Resolver::new(public_only));
     // Small writes leave at once: Nagle's algorithm costs up to 40 ms of first-token time.
     http.set_nodelay(true);
     http.set_connect_timeout(Some(timeout));

@@ -1,5 +1,6 @@
 //! Connections to providers: one pooled client for HTTP/1.1 and HTTP/2, and the provider inside this process.
 
+mod address;
 mod body;
 mod connect;
 mod driven;
@@ -27,6 +28,7 @@ use crate::demo;
 use crate::endpoint::Endpoint;
 use crate::place::Place;
 
+use address::NotPublic;
 pub(crate) use body::{UpstreamBody, UpstreamBroken};
 pub(crate) use pool::Pool;
 use pool::SendError;
@@ -49,6 +51,8 @@ pub struct UpstreamRequest {
 #[derive(Clone)]
 pub struct Upstream {
     pool: Arc<Pool>,
+    /// For targets that callers name: it connects to public addresses alone.
+    public: Arc<Pool>,
     head_timeout: Duration,
     idle_timeout: Duration,
 }
@@ -59,8 +63,13 @@ impl Upstream {
     /// # Errors
     /// Where TLS cannot be set up.
     pub fn new(config: &UpstreamConfig) -> Result<Self, rustls::Error> {
+        let pool = |public_only| {
+            let connector = connect::connector(config.connect_timeout.duration(), public_only)?;
+            Ok::<_, rustls::Error>(Arc::new(Pool::new(connector)))
+        };
         Ok(Self {
-            pool: Arc::new(Pool::new(connect::connector(config.connect_timeout.duration())?)),
+            pool: pool(false)?,
+            public: pool(true)?,
             head_timeout: config.head_timeout.duration(),
             idle_timeout: config.idle_timeout.duration(),
         })
@@ -74,7 +83,8 @@ impl Upstream {
         if let Some(seal) = &sent.seal {
             seal.put(&name, &self.pool, &sent.body, &mut sent.request).await?;
         }
-        let answered = tokio::time::timeout(self.head_timeout, self.pool.send(sent.request)).await;
+        let pool = if sent.endpoint.public_only() { &self.public } else { &self.pool };
+        let answered = tokio::time::timeout(self.head_timeout, pool.send(sent.request)).await;
         match answered {
             Ok(Ok((response, link))) => Ok(response.map(|body| UpstreamBody::http(body, link, self.idle_timeout))),
             Ok(Err(error)) => Err(unreachable(&name, &error)),
@@ -90,6 +100,12 @@ impl Upstream {
 /// What the connection's error means for a caller. Its text stays in the log: it can name internal hosts.
 fn unreachable(name: &str, error: &SendError) -> ApiError {
     tracing::warn!(provider = name, error = error_chain(error), "the provider gave no answer");
+    if sources(error).any(|error| error.is::<NotPublic>()) {
+        let message = format!(
+            "{name} resolves to no public address; add its origin (scheme, host and port) to upstream.allow_targets if it may be reached."
+        );
+        return ApiError::new(ErrorKind::Permission, "target_not_allowed", message);
+    }
     let (code, message) = if matches!(error, SendError::Connect(_) | SendError::NoHost) {
         ("upstream_unreachable", format!("{name} cannot be reached; check its base_url and the network."))
     } else {
@@ -98,9 +114,18 @@ fn unreachable(name: &str, error: &SendError) -> ApiError {
     ApiError::new(ErrorKind::Upstream, code, message).from_provider(name, Bytes::new())
 }
 
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(Some(error), |error| error.source());
-    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    sources(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// An error and what it came from, down to the innermost: an IO error that wraps another shows only that one's source.
+fn sources<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        wrapped.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| error.source())
+    })
 }
 
 impl Service<UpstreamRequest> for Upstream {

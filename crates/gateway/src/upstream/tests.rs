@@ -63,7 +63,7 @@ async fn answer(mut socket: TcpStream, answers: &[&str]) -> io::Result<()> {
 }
 
 fn pool() -> Pool {
-    Pool::new(connector(Duration::from_secs(5)).unwrap())
+    Pool::new(connector(Duration::from_secs(5), false).unwrap())
 }
 
 fn request(port: u16) -> Request<Full<Bytes>> {
