@@ -11,10 +11,10 @@ use tokio::time::timeout;
 
 /// A way in: where a client asks, what its upstream streams, and how its dialect tells an error.
 #[derive(Clone, Copy)]
-struct Way {
-    path: &'static str,
+pub(crate) struct Way {
+    pub(crate) path: &'static str,
     model: &'static str,
-    golden: golden::Golden,
+    pub(crate) golden: golden::Golden,
     /// How an error event begins in the client's dialect.
     error: &'static str,
     /// What ends a whole stream in the client's dialect.
@@ -42,10 +42,10 @@ const ACROSS: Way = Way {
     golden: golden::ANTHROPIC_MESSAGES,
     ..OPENAI
 };
-const WAYS: [Way; 3] = [OPENAI, ANTHROPIC, ACROSS];
+pub(crate) const WAYS: [Way; 3] = [OPENAI, ANTHROPIC, ACROSS];
 
 impl Way {
-    fn request(&self, stream: bool) -> Request<bytes::Bytes> {
+    pub(crate) fn request(&self, stream: bool) -> Request<bytes::Bytes> {
         let messages = json!([{ "role": "user", "content": "How fast?" }]);
         post(self.path, &json!({ "model": self.model, "max_tokens": 1000, "stream": stream, "messages": messages }))
     }
@@ -55,7 +55,7 @@ async fn only_row(gateway: &Gateway) -> Value {
     gateway.rows().await.remove(0)
 }
 
-async fn eventually(what: &str, holds: impl Fn() -> bool) {
+pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
     let waiting = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;

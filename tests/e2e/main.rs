@@ -10,6 +10,7 @@ mod endings;
 mod fields;
 mod headers;
 mod keys;
+mod leaving;
 mod limits;
 mod logged;
 mod other_apis;

@@ -203,6 +203,14 @@ impl Gateway {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
+    /// How many sockets it has open.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let target = |entry: std::fs::DirEntry| std::fs::read_link(entry.path()).ok();
+        open.flatten().filter_map(target).filter(|to| to.to_string_lossy().starts_with("socket:")).count()
+    }
+
     /// Sends a request and waits for its whole answer. Where no key is in it, [`KEY`] is sent as a bearer token.
     pub async fn send(&self, request: Request<Bytes>) -> Answer {
         self.open(request).await.collect().await

@@ -13,7 +13,7 @@ use tachograph_console::{Closing, ConsoleOptions, Health, KeyCheck, LoginTokens}
 use tachograph_gateway::commands::{self, CommandError, KeysCommand, ReconcileCommand, RepriceCommand, WhatIfCommand};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
-    Door, Endpoints, Gateway, KeyRing, Limits, PriceWatch, Priced, Router, Upstream, privacy, process,
+    Door, Endpoints, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced, Router, Upstream, privacy, process,
     serve as serve_connections, stack,
 };
 use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, RouteOptions};
@@ -31,6 +31,8 @@ type Sink = Edited<Intake>;
 
 /// Streams under way get so long to finish after a signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
+/// And answers that are read on without their clients so long.
+const LEFT_BEHIND: Duration = Duration::from_secs(15);
 /// And the records still queued so long to reach the store.
 const FLUSH: Duration = Duration::from_secs(15);
 
@@ -50,7 +52,8 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
         tracing::warn!(%error, "budgets begin without what was spent before; it is counted as soon as it can be read");
     }
     let logs = logs(&config, keys.clone(), prices.clone(), limits.clone(), sink.clone());
-    let gateway = gateway(&config, keys.clone(), router.clone(), limits.clone(), sink)?;
+    let leaving = Leaving::new(&config.streams);
+    let gateway = gateway(&config, keys.clone(), router.clone(), limits.clone(), sink, leaving.clone())?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
     let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
@@ -94,6 +97,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
         closing.close();
     };
     serve_connections(listener, front, stop, DRAIN).await?;
+    leaving.finish(LEFT_BEHIND).await;
     background.shutdown().await;
     limits.limiter().finish().await;
     let left = logger.finish(FLUSH).await;
@@ -115,7 +119,7 @@ pub(crate) async fn demo(config: Config, days: u16, calls: usize, seed: u64) -> 
     let router = router(&config, endpoints(&config), prices(&config)?);
     let limits = limits::of(&config, &store, router.clone())?;
     let sink = Edited::new(logger.intake(), privacy::edit(&config)?);
-    let gateway = gateway(&config, keys, router, limits, sink)?;
+    let gateway = gateway(&config, keys, router, limits, sink, Leaving::new(&config.streams))?;
     let mut out = io::stdout();
     let report = commands::demo(gateway, &key, days, calls, seed, &mut out).await?;
     let left = logger.finish(FLUSH).await;
@@ -179,6 +183,7 @@ fn gateway<B>(
     router: Arc<Router>,
     limits: Arc<Limits>,
     sink: Sink,
+    leaving: Leaving,
 ) -> Result<Gateway<B>, CommandError>
 where
     B: Body<Data = Bytes> + Send + 'static,
@@ -189,7 +194,7 @@ where
     let keep_body = (config.logging.bodies == Bodies::Full).then_some(keep);
     let sink = Priced::new(sink, router.prices().clone()).settling(limits.clone());
     let door = Door { keys, router, max_body: config.max_request_body.bytes(), keep_body, limits };
-    Ok(stack(door, upstream, sink, keep, config.streams.keep_alive()))
+    Ok(stack(door, upstream, sink, keep, config.streams.keep_alive(), leaving))
 }
 
 /// The routes on which calls are told of that passed no gateway.

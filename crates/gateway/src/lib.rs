@@ -7,7 +7,7 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //! use tachograph_gateway::config::{Config, Sources, load};
-//! use tachograph_gateway::{Door, Endpoints, KeyRing, Limits, Router, Upstream, serve, stack};
+//! use tachograph_gateway::{Door, Endpoints, KeyRing, Leaving, Limits, Router, Upstream, serve, stack};
 //! use tachograph_pricing::PriceBook;
 //!
 //! let config = load(&Sources::of_process(None))?;
@@ -22,9 +22,12 @@
 //!     keep_body: Some(config.logging.max_body.bytes()),
 //!     limits,
 //! };
-//! let gateway = stack(door, Upstream::new(&config.upstream)?, sink, config.logging.max_body.bytes(), config.streams.keep_alive());
+//! let (upstream, leaving) = (Upstream::new(&config.upstream)?, Leaving::new(&config.streams));
+//! let keep = config.logging.max_body.bytes();
+//! let gateway = stack(door, upstream, sink, keep, config.streams.keep_alive(), leaving.clone());
 //! let listener = tokio::net::TcpListener::bind(config.listen).await?;
 //! serve(listener, gateway, std::future::pending(), Duration::from_secs(30)).await?;
+//! leaving.finish(Duration::from_secs(15)).await;
 //! # Ok(()) }
 //! ```
 
@@ -42,6 +45,7 @@ mod fallback;
 mod hold;
 mod keep_alive;
 mod keys;
+mod leaving;
 mod ledger;
 mod limits;
 mod panic;
@@ -60,6 +64,7 @@ mod upstream;
 pub use admit::Door;
 pub use endpoint::{Endpoint, Endpoints};
 pub use keys::{Holder, KEY_PREFIX, KeyRing, generate, row_of};
+pub use leaving::Leaving;
 pub use ledger::Priced;
 pub use limits::{Limits, bare as model_without_provider};
 pub use place::Place;

@@ -21,6 +21,7 @@ use crate::codec::CodecLayer;
 use crate::fallback::FallbackLayer;
 use crate::hold::HoldLayer;
 use crate::keep_alive::KeepAliveLayer;
+use crate::leaving::{Leaving, LeavingLayer};
 use crate::limits::LimitLayer;
 use crate::panic::answer_panic;
 use crate::request_id::RequestIdLayer;
@@ -39,6 +40,7 @@ pub fn stack<B, S>(
     sink: S,
     keep_body: usize,
     keep_alive: Option<Duration>,
+    leaving: Leaving,
 ) -> Gateway<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
@@ -69,6 +71,8 @@ where
         )
         // Outside the meter: its comments are no part of the answer.
         .layer(KeepAliveLayer(keep_alive))
+        // A client that leaves may leave an answer behind that the meter reads on.
+        .layer(LeavingLayer(leaving))
         // Above everything that can say no, so that refusals and cache hits are on the record too.
         .layer(MeterLayer::new(sink).keep_bodies_up_to(keep_body))
         // From here on a call is typed: its caller known, its body read once within a bound, parsed once.

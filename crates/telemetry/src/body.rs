@@ -43,6 +43,20 @@ pin_project! {
 }
 
 impl<B: Body, S: RecordSink> MeteredBody<B, S> {
+    /// The client has left, and whoever holds the body will read it on for the record alone. Returns whether there is
+    /// anything to read on for; else drop it.
+    pub fn leave(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        !this.inner.is_end_stream() && this.open.as_mut().is_some_and(OpenRecord::leave)
+    }
+
+    /// Adds a note to the record, where it is not closed yet.
+    pub fn note(&self, note: impl Into<String>) {
+        if let Some(open) = &self.open {
+            open.note(note.into());
+        }
+    }
+
     pub(crate) fn new(inner: B, open: Option<OpenRecord<S>>) -> Self {
         Self { inner, open, receipt: Receipt::kept(), held: VecDeque::new(), over: false }
     }

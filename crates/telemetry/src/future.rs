@@ -24,6 +24,12 @@ impl<F, S: RecordSink> MeterFuture<F, S> {
     pub(crate) const fn new(inner: F, open: OpenRecord<S>) -> Self {
         Self { inner, open: Some(open) }
     }
+
+    /// The client has left, and whoever holds the future will wait on for the record alone. Returns whether there is
+    /// anything to wait for, an attempt under way; else drop it.
+    pub fn leave(self: Pin<&mut Self>) -> bool {
+        self.project().open.as_mut().is_some_and(OpenRecord::leave)
+    }
 }
 
 impl<F, S, B, E> Future for MeterFuture<F, S>

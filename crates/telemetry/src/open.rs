@@ -34,6 +34,8 @@ struct Parts<S> {
     streams: bool,
     first_byte_us: Option<u64>,
     first_token_us: Option<u64>,
+    // The client has left, and the answer is read on for the record alone.
+    left: bool,
 }
 
 impl<S: RecordSink> OpenRecord<S> {
@@ -50,6 +52,7 @@ impl<S: RecordSink> OpenRecord<S> {
                 streams: false,
                 first_byte_us: None,
                 first_token_us: None,
+                left: false,
             }),
         }
     }
@@ -67,17 +70,38 @@ impl<S: RecordSink> OpenRecord<S> {
         self
     }
 
+    /// The client has left, and the answer is read on without it. What comes from now on is on the record, but is no
+    /// first byte or token of the client's. Returns whether there is anything to read on for: an answer that began, or an
+    /// attempt that is under way.
+    pub(crate) fn leave(&mut self) -> bool {
+        let Some(parts) = &mut self.parts else { return false };
+        if parts.served.refusal.is_some() || !parts.trip.attempt_is_under_way() {
+            return false;
+        }
+        parts.left = true;
+        parts.trip.leave();
+        let ms = parts.trip.elapsed_us() / 1_000;
+        parts.trip.note(format!("the client left after {ms} ms; the rest of the answer was read for what it used"));
+        true
+    }
+
+    pub(crate) fn note(&self, note: String) {
+        if let Some(parts) = &self.parts {
+            parts.trip.note(note);
+        }
+    }
+
     /// A piece of the answer is about to be handed to the client. Returns whether the answer's terminal event has passed.
     pub(crate) fn see(&mut self, piece: &Bytes) -> bool {
         let Some(parts) = &mut self.parts else { return false };
-        if parts.first_byte_us.is_none() && !piece.is_empty() {
+        if parts.first_byte_us.is_none() && !piece.is_empty() && !parts.left {
             parts.first_byte_us = Some(parts.trip.elapsed_us());
         }
         let mut settled = false;
         if let Some(tap) = &parts.served.tap {
             let seen = tap.see(piece);
             settled = seen.settled;
-            if seen.content && parts.streams && parts.first_token_us.is_none() {
+            if seen.content && parts.streams && parts.first_token_us.is_none() && !parts.left {
                 parts.first_token_us = Some(parts.trip.elapsed_us());
             }
         }
@@ -110,7 +134,13 @@ impl<S: RecordSink> Parts<S> {
             // Nobody reads this answer, so its last frame is its end.
             None => Reading { ended: ending == Ending::End, ..Reading::default() },
         };
-        let (outcome, error) = judge(ending, self.status, &self.served, &reading);
+        let (outcome, error) = match judge(ending, self.status, &self.served, &reading) {
+            // However the answer went on, nobody was there for it.
+            (outcome, error) if self.left && outcome != Outcome::Refused => {
+                (Outcome::ClientGone, error.filter(|_| outcome == Outcome::UpstreamFailed))
+            }
+            judged => judged,
+        };
         let (asked, mut attempts, control) = self.trip.take();
         if let Some(last) = attempts.last_mut()
             && last.end_us.is_none()

@@ -1,5 +1,6 @@
 //! What goes down with a request.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -25,6 +26,7 @@ struct Inner {
     // One task writes at a time, so the lock is never contended.
     journal: Mutex<Journal>,
     edit: OnceLock<Arc<dyn RecordEdit>>,
+    left: AtomicBool,
 }
 
 #[derive(Default)]
@@ -48,6 +50,7 @@ impl Trip {
             uri,
             journal: Mutex::default(),
             edit: OnceLock::new(),
+            left: AtomicBool::new(false),
         }))
     }
 
@@ -137,6 +140,21 @@ impl Trip {
         if let Some(attempt) = self.journal().attempts.last_mut() {
             attempt.usage = Some(usage);
         }
+    }
+
+    /// Whether a provider was asked whose answer is not over.
+    pub(crate) fn attempt_is_under_way(&self) -> bool {
+        self.journal().attempts.last().is_some_and(|attempt| attempt.end_us.is_none())
+    }
+
+    pub(crate) fn leave(&self) {
+        self.0.left.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client has left, and what is under way goes on for the record alone: nothing more must be begun.
+    #[must_use]
+    pub fn client_has_left(&self) -> bool {
+        self.0.left.load(Ordering::Relaxed)
     }
 
     /// How many attempts there were so far.

@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::{HeaderName, Response};
-use tachograph_reply::ApiError;
+use tachograph_reply::{ApiError, ErrorKind};
 use tower::{Layer, Service};
 
 use crate::answer::AnswerBody;
@@ -66,6 +66,10 @@ where
         let next = self.upstream.clone();
         let mut upstream = std::mem::replace(&mut self.upstream, next);
         Box::pin(async move {
+            if attempt.call.trip.client_has_left() {
+                let message = "The client had left; nobody else was asked.";
+                return Err(ApiError::new(ErrorKind::InvalidRequest, "client_gone", message));
+            }
             if let Some(counted) = count::answer(&attempt.call, &attempt.candidate)? {
                 return Ok(counted);
             }

@@ -11,6 +11,7 @@ mod load;
 mod provider;
 mod retries;
 mod secret;
+mod streams;
 mod target;
 mod units;
 
@@ -32,6 +33,7 @@ pub use load::{Environment, Sources, load};
 pub use provider::{KeyConfig, ProviderConfig};
 pub use retries::{BackoffConfig, RetriesConfig};
 pub use secret::Secret;
+pub use streams::{OnDisconnect, StreamsConfig};
 pub use target::{AllowedTarget, Origin};
 pub use units::{ByteSize, Span};
 
@@ -148,29 +150,6 @@ impl Default for UpstreamConfig {
             idle_timeout: minutes(5),
             allow_targets: Vec::new(),
         }
-    }
-}
-
-/// Streams to clients.
-#[derive(Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StreamsConfig {
-    /// A client of an event stream that is silent for so long gets a comment, which keeps middleboxes from cutting it; `0s`:
-    /// never.
-    pub keep_alive: Span,
-}
-
-impl Default for StreamsConfig {
-    fn default() -> Self {
-        Self { keep_alive: Duration::from_secs(15).into() }
-    }
-}
-
-impl StreamsConfig {
-    /// How often a silent stream gets a comment, if it does.
-    #[must_use]
-    pub fn keep_alive(&self) -> Option<Duration> {
-        Some(self.keep_alive.duration()).filter(|every| !every.is_zero())
     }
 }
 
