@@ -60,7 +60,7 @@ def filled(gateway, upstream, tmp_path, environment):
         {"role": "user", "content": "How fast does the tachograph turn?"},
     ]
     done = subprocess.run(
-        [program("TACHOGRAPH_GATEWAY"), "demo", "--requests", "40", "--days", "1"],
+        [program("TACHOGRAPH_GATEWAY"), "demo", "--requests", "60", "--days", "1"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -70,7 +70,7 @@ def filled(gateway, upstream, tmp_path, environment):
             model="openai/gpt-4o-mini", messages=messages, stream=True, extra_headers={"Helicone-User-Id": "ada"}
         )
     )
-    gateway.rows(41)
+    gateway.rows(61)
     return gateway
 
 
@@ -131,14 +131,14 @@ def test_a_call_is_seen_and_opened(filled, visit):
 
 def test_a_new_call_appears_by_itself(filled, upstream, visit):
     visited = log_in(filled, visit())
-    expect(visited.page.locator(".calls tbody tr")).to_have_count(41)
+    expect(visited.page.locator(".totals dd").first).to_have_text("61")
     upstream.document("anthropic-messages.json")
     client = openai.OpenAI(base_url=filled.url + "/v1", api_key=KEY, max_retries=0)
     client.chat.completions.create(
         model="anthropic/claude-haiku-4-5", max_tokens=9, messages=[{"role": "user", "content": "hi"}]
     )
     expect(visited.page.locator(".calls tbody tr").first.locator("td.cost")).to_contain_text("0.001933", timeout=10_000)
-    expect(visited.page.locator(".calls tbody tr")).to_have_count(42)
+    expect(visited.page.locator(".totals dd").first).to_have_text("62", timeout=15_000)
     assert visited.faults == []
 
 
@@ -153,6 +153,160 @@ def test_nobody_looks_in_without_a_login_and_a_link_works_once(filled, visit):
     stranger.page.locator("input[name=key]").fill(KEY)
     stranger.page.keyboard.press("Enter")
     expect(stranger.page.locator(".calls tbody tr").first).to_contain_text("ada")
+
+
+def test_every_page_is_reached_by_keys_and_shows_its_rows(filled, visit):
+    visited = log_in(filled, visit(viewport={"width": 1440, "height": 900}), "/")
+    page = visited.page
+    for key, heading, shown in [
+        ("r", "Requests", ".calls tbody tr"),
+        ("s", "Sessions", ".grid-table tbody tr"),
+        ("u", "Users", ".grid-table tbody tr"),
+        ("y", "Properties", ".grid-table tbody tr"),
+        ("p", "Prompts", ".grid-table tbody tr"),
+        ("m", "Models and providers", ".heat-row"),
+        ("c", "Cache", ".chart svg"),
+        ("l", "Limits and budgets", ".card"),
+        ("w", "Why the bill moved", ".bridge-row"),
+        ("q", "Query", ".schema li"),
+        ("h", "Health", ".verdict"),
+        ("t", "Settings", ".setting"),
+        ("o", "Overview", ".tile"),
+    ]:
+        page.keyboard.press("g")
+        page.keyboard.press(key)
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        expect(page.locator(shown).first).to_be_attached()
+    expect(page.locator(".tile")).to_have_count(7)
+    assert visited.faults == []
+
+
+def test_filters_live_in_the_address_and_j_walks_what_they_leave(filled, visit):
+    visited = log_in(filled, visit(viewport={"width": 1440, "height": 900}))
+    page = visited.page
+    page.keyboard.press("/")
+    page.keyboard.type("user:ad")
+    expect(page.get_by_role("option", name="ada").first).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("q=user"))
+    users = page.locator(".calls tbody tr td.user")
+    expect(users.first).to_have_text("ada")
+    expect(page.locator(".chip")).to_contain_text("ada")
+    assert set(users.all_inner_texts()) == {"ada"}
+    ids = page.locator(".calls tbody tr[data-id]").evaluate_all("rows => rows.map(row => row.dataset.id)")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(ids[0]))
+    for id in ids[1:3]:
+        page.keyboard.press("j")
+        expect(page).to_have_url(re.compile(id))
+    address = page.url
+    fresh = log_in_again(visit, visited)
+    fresh.page.goto(address)
+    expect(fresh.page.get_by_role("dialog", name="Request")).to_be_visible()
+    expect(fresh.page.locator(".calls tbody tr td.user").first).to_have_text("ada")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Remove the filter user:ada").click()
+    expect(page.locator(".chip")).to_have_count(0)
+    page.go_back()
+    expect(page.locator(".chip")).to_contain_text("ada")
+    assert visited.faults == [] and fresh.faults == []
+
+
+def test_a_drag_zooms_a_palette_leads_and_a_table_stands_in_for_a_chart(filled, visit):
+    visited = log_in(filled, visit(viewport={"width": 1440, "height": 900}), "/")
+    page = visited.page
+    chart = page.locator(".chart svg").first
+    expect(chart).to_be_visible()
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 60, steps=4)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("from=[0-9]+&until=[0-9]+"))
+    page.go_back()
+    page.get_by_role("button", name="Table").first.click()
+    expect(page.locator(".chart-table tbody tr").first).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("sett")
+    expect(page.get_by_role("option", name="Settings").first).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Settings")
+    page.get_by_label("Name of the new key").fill("a program")
+    page.get_by_role("button", name="Make a key").click()
+    expect(page.get_by_role("status").filter(has_text="shown this once")).to_contain_text("sk-tachograph-")
+    assert visited.faults == []
+
+
+def test_a_note_and_a_score_stay_on_a_request(filled, visit):
+    visited = log_in(filled, visit(viewport={"width": 1440, "height": 900}))
+    page = visited.page
+    page.locator(".calls tbody tr[data-id]").first.locator("td.latency").click()
+    page.get_by_role("tab", name="Notes").click()
+    page.get_by_label("Note", exact=True).fill("Seen by a person.")
+    page.get_by_role("button", name="Add note").click()
+    expect(page.locator(".written")).to_contain_text("Seen by a person.")
+    page.get_by_role("button", name="Good").click()
+    expect(page.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    expect(page.locator(".written")).to_contain_text("Seen by a person.")
+    assert visited.faults == []
+
+
+def test_sql_is_answered_and_kept(filled, visit):
+    visited = log_in(filled, visit(viewport={"width": 1440, "height": 900}), "/query")
+    page = visited.page
+    page.get_by_label("SQL", exact=True).fill("SELECT count(*) AS rows FROM requests")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("table", name="Answer").locator("tbody td")).to_have_text("61")
+    page.get_by_label("Name of this query").fill("all rows")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="all rows", exact=True)).to_be_visible()
+    assert visited.faults == []
+
+
+def test_a_spike_is_explained_in_four_clicks(filled, visit):
+    """The path of docs/tour.md: from the overview to the user, the prompt and the calls that raised the bill."""
+    visited = log_in(filled, visit(viewport={"width": 1440, "height": 900}), "/?range=6h")
+    page = visited.page
+    page.get_by_role("link", name="Why the bill moved →").click()
+    expect(page.locator(".cause .mover")).to_contain_text(re.compile("katherine|paper-digest@v2"))
+    expect(page.get_by_role("table", name="By prompt").locator("tr").first).to_contain_text("paper-digest@v2")
+    expect(page.get_by_role("table", name="By user").locator("tr").first).to_contain_text("katherine")
+    page.get_by_role("table", name="By user").get_by_role("link", name="katherine").click()
+    expect(page.locator(".calls tbody tr td.user").first).to_have_text("katherine")
+    page.locator(".calls tbody tr[data-id]").first.locator("td.latency").click()
+    page.get_by_role("tab", name="Details").click()
+    page.get_by_role("link", name="open", exact=True).click()
+    expect(page.locator(".waste")).to_contain_text("loop")
+    page.get_by_role("link", name="Flame graph").click()
+    expect(page.locator(".frame").first).to_be_visible()
+    assert visited.faults == []
+
+
+def log_in_again(visit, visited):
+    """Another window of the same person."""
+    return visit(viewport={"width": 1440, "height": 900}, storage_state=visited.context.storage_state())
+
+
+PAGES = ["", "sessions", "users", "properties", "prompts", "providers", "cache", "limits", "why", "query", "health", "settings"]
+
+
+def test_no_page_is_wider_than_its_screen(filled, visit):
+    """Pictures for people to look at: tests/.cache/pictures."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    session = log_in(filled, visit()).context.storage_state()
+    for size, (width, height) in SIZES.items():
+        visited = visit(viewport={"width": width, "height": height}, color_scheme="dark", storage_state=session)
+        for name in PAGES:
+            visited.page.goto(f"{filled.url}/{name}")
+            expect(visited.page.get_by_role("heading", level=1)).to_be_visible()
+            visited.page.wait_for_load_state("networkidle" if name in ("", "why") else "load")
+            visited.page.screenshot(path=PICTURES / f"{name or 'overview'}-{size}.png")
+            sticks_out = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert visited.page.evaluate(sticks_out) <= 0, f"{name} is wider than the screen ({size})"
+        assert visited.faults == []
 
 
 def test_pictures_of_each_size_and_colour(filled, visit):

@@ -19,7 +19,7 @@ export function HeatMap({ title, starts, step, rows, format, utc, onCell, onName
     : html`<div class="heat" role="img" aria-label=${`${title}; the same figures are under Table`}>${rows.map(({ name, values }) => {
       const known = values.filter((value) => value !== null);
       return html`<div class="heat-row"><button type="button" class="pick name" title=${name} onClick=${() => onName(name)}>${name}</button>
-        <div class="heat-cells">${values.map((value, at) => html`<i class=${value === null ? 'nothing' : ''} style=${{ '--part': String(value === null ? 0 : heatOf(value, most).toFixed(3)) }} title=${`${name}, ${when(at)}: ${value === null ? 'no requests' : format(value)}`} onClick=${() => value !== null && onCell(name, starts[at])}></i>`)}</div>
+        <div class="heat-cells">${values.map((value, at) => html`<i class=${value === null ? 'blank' : ''} style=${{ '--part': String(value === null ? 0 : heatOf(value, most).toFixed(3)) }} title=${`${name}, ${when(at)}: ${value === null ? 'no requests' : format(value)}`} onClick=${() => value !== null && onCell(name, starts[at])}></i>`)}</div>
         <span class="number">${known.length ? format(Math.max(.../** @type {number[]} */ (known))) : '–'}</span></div>`;
     })}
     <p class="heat-scale">0 <span class="heat-cells">${[0.12, 0.3, 0.5, 0.7, 0.85, 1].map((part) => html`<i style=${{ '--part': String(part) }}></i>`)}</span> ${format(most)} · a cell is ${step >= 86_400e6 ? `${step / 86_400e6} d` : step >= 3_600e6 ? `${step / 3_600e6} h` : `${step / 60e6} min`}, on the right the most</p></div>`}

@@ -38,7 +38,7 @@ export function Table({ rows, view, columns, current, marked, utc, freshIds, scr
   const row = (/** @type {any} */ call) => html`<tr role="row" key=${call.id} data-id=${call.id} aria-current=${view.open === call.id ? 'true' : null}
     class=${`${current === call.id ? 'current ' : ''}${view.open === call.id ? 'open ' : ''}${marked === call.id ? 'marked ' : ''}${freshIds.has(call.id) ? 'fresh' : ''}`}>
     ${columns.map((/** @type {any} */ { name, number, show }) => html`<td role="cell" class=${`${number ? 'number ' : ''}${name}`}>${show(call, given)}</td>`)}</tr>`;
-  const gap = (/** @type {number} */ count, /** @type {string} */ key) => count > 0 && html`<tr key=${key} class="gap" aria-hidden="true"><td colspan=${columns.length} style=${{ height: `${count * height}px` }}></td></tr>`;
+  const gap = (/** @type {number} */ count, /** @type {string} */ key) => count > 0 && html`<tr key=${key} class="gap" aria-hidden="true"><td style=${{ height: `${count * height}px` }}></td></tr>`;
   return html`<table role="table" class="calls" aria-label="Requests, newest first" aria-rowcount=${rows.length}>
     <colgroup>${columns.map((/** @type {any} */ { name, width }) => html`<col class=${`col-${name}`} style=${width ? { width: `${width}px` } : null} />`)}</colgroup>
     <thead role="rowgroup"><tr role="row">${columns.map(head)}</tr></thead>

@@ -145,7 +145,10 @@ impl Days {
                 { "role": "user", "content": text },
             ],
         });
-        let session = format!("{team}-{user}-{}", at / (if in_loop { LOOP.last_us } else { HOUR_US }));
+        let session = match in_loop {
+            true => format!("{team}-{user}-agent"),
+            false => format!("{team}-{user}-{}", at / HOUR_US),
+        };
         let request = Request::post("/v1/chat/completions")
             .header(CONTENT_TYPE, "application/json")
             .header(AUTHORIZATION, format!("Bearer {}", key.expose()))
