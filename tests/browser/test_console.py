@@ -51,6 +51,14 @@ class Visit:
             self.faults.append(f"{request.failure} {request.url}")
 
 
+def demo(folder, environment, *arguments):
+    done = subprocess.run(
+        [program("TACHOGRAPH_GATEWAY"), "demo", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture
 def filled(gateway, upstream, tmp_path, environment):
     """A gateway with a call of each kind."""
@@ -59,11 +67,7 @@ def filled(gateway, upstream, tmp_path, environment):
         {"role": "system", "content": "You know trucks."},
         {"role": "user", "content": "How fast does the tachograph turn?"},
     ]
-    done = subprocess.run(
-        [program("TACHOGRAPH_GATEWAY"), "demo", "--requests", "60", "--days", "1"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    demo(tmp_path, environment, "--requests", "60", "--days", "1")
     upstream.stream("openai-chat.sse", every_ms=20)
     list(
         client.chat.completions.create(
@@ -266,9 +270,10 @@ def test_sql_is_answered_and_kept(filled, visit):
     assert visited.faults == []
 
 
-def test_a_spike_is_explained_in_four_clicks(filled, visit):
+def test_a_spike_is_explained_in_four_clicks(gateway, browser, tmp_path, environment):
     """The path of docs/tour.md: from the overview to the user, the prompt and the calls that raised the bill."""
-    visited = log_in(filled, visit(viewport={"width": 1440, "height": 900}), "/?range=6h")
+    demo(tmp_path, environment, "--requests", "500")
+    visited = log_in(gateway, Visit(browser, gateway.url, viewport={"width": 1440, "height": 900}), "/")
     page = visited.page
     page.get_by_role("link", name="Why the bill moved →").click()
     expect(page.locator(".cause .mover")).to_contain_text(re.compile("katherine|paper-digest@v2"))
@@ -283,6 +288,7 @@ def test_a_spike_is_explained_in_four_clicks(filled, visit):
     page.get_by_role("link", name="Flame graph").click()
     expect(page.locator(".frame").first).to_be_visible()
     assert visited.faults == []
+    visited.context.close()
 
 
 def log_in_again(visit, visited):

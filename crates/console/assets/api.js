@@ -42,7 +42,13 @@ async function ask(path, options) {
     // The page is about to be left; nothing is to be shown in between.
     return new Promise(() => {});
   }
-  const body = await answer.json().catch(() => ({}));
+  if (answer.status === 204) return null;
+  const body = await answer.json().catch((error) => {
+    // An answer that broke off is no empty answer.
+    if (error.name === 'AbortError') throw error;
+    if (answer.ok) throw new ApiError(0, 'cut_short', 'The gateway’s answer broke off.');
+    return {};
+  });
   if (!answer.ok) {
     const { code = 'failed', message = `The gateway answered ${answer.status}.` } = body.error ?? {};
     throw new ApiError(answer.status, code, message);
