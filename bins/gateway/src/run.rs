@@ -16,7 +16,7 @@ use tachograph_gateway::{
     Door, Endpoints, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced, Router, Upstream, privacy, process,
     serve as serve_connections, stack,
 };
-use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, RouteOptions};
+use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, Retention, RouteOptions};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
 use tachograph_telemetry::Edited;
@@ -72,9 +72,12 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     };
     let console = tachograph_console::router(options).merge(quotes).merge(status);
 
+    let [rows, bodies] = config.logging.retention.spans();
+    let retention = Retention { rows, bodies };
     let mut background = JoinSet::new();
     background.spawn(process::reload_keys(keys, store.clone()));
     background.spawn(fleet.clone().watch(store.clone()));
+    background.spawn(retention.run(store.clone()));
     background.spawn(watch.run());
     background.spawn(limits::tend(limits.clone(), store.clone(), endpoints.clone()));
     let apart = config.console.listen.filter(|&address| address != config.listen);

@@ -8,7 +8,7 @@ use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens};
 use tachograph_gateway::commands::{self, CommandError};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{KeyRing, Priced, privacy, process, serve as serve_connections};
-use tachograph_logger::{Fleet, Gauges, Ingest, LogRoutes, Logger, RouteOptions, ToStore};
+use tachograph_logger::{Fleet, Gauges, Ingest, LogRoutes, Logger, Retention, RouteOptions, ToStore};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
 use tachograph_telemetry::Edited;
@@ -57,9 +57,12 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
         settings: None,
         closing: closing.clone(),
     });
+    let [rows, bodies] = config.logging.retention.spans();
+    let retention = Retention { rows, bodies };
     let mut background = JoinSet::new();
     background.spawn(process::reload_keys(keys, store.clone()));
     background.spawn(fleet.watch(store.clone()));
+    background.spawn(retention.run(store.clone()));
     let listener = process::bind(config.listen).await?;
     let address = listener.local_addr()?;
     {

@@ -112,6 +112,7 @@ mod batch;
 mod detail;
 mod document;
 mod error;
+mod expiry;
 mod join;
 mod key;
 mod location;
@@ -133,6 +134,7 @@ mod user_sql;
 
 pub use document::Document;
 pub use error::StoreError;
+pub use expiry::{Expired, Expiry};
 pub use key::KeyRow;
 pub use marks::{Mark, MarkKind, Marked, Marks, Note};
 pub use progress::GatewayProgress;
@@ -307,6 +309,13 @@ pub trait Store: Send + Sync + 'static {
     fn change_shared<'a>(&'a self, keys: &'a [String], expires_s: i64, change: SharedChange) -> StoreFuture<'a, ()> {
         let _ = (keys, expires_s, change);
         Box::pin(async { Err(StoreError::Failed("limits are shared in a Postgres store alone".into())) })
+    }
+
+    /// Lets go of a batch of what is too old, and gives its place back: asked again until nothing is, so that nobody waits
+    /// long. A store that was written for a purpose that needs no end keeps all.
+    fn expire<'a>(&'a self, expiry: &'a Expiry) -> StoreFuture<'a, Expired> {
+        let _ = expiry;
+        Box::pin(async { Ok(Expired::default()) })
     }
 
     /// Adds an API key. The key itself never gets here, only its hash.

@@ -1,11 +1,12 @@
 //! How records are kept: the spool on disk, and where it is delivered.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tachograph_spool::{Fsync, Options, WhenFull};
 
-use super::{ByteSize, Secret};
+use super::{ByteSize, Secret, Span};
 
 /// The spool: the queue on disk between a call's end and its row.
 #[derive(Clone, Deserialize, Serialize)]
@@ -56,4 +57,22 @@ pub struct LoggerConfig {
     pub url: Option<String>,
     /// The secret that gateways show to the logger. A logger without one takes records from nobody.
     pub key: Option<Secret>,
+}
+
+/// How long what was recorded is kept; absent, for ever.
+#[derive(Clone, Copy, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Rows, with their bodies.
+    pub rows: Option<Span>,
+    /// Bodies.
+    pub bodies: Option<Span>,
+}
+
+impl RetentionConfig {
+    /// How long rows, and how long bodies.
+    #[must_use]
+    pub fn spans(self) -> [Option<Duration>; 2] {
+        [self.rows, self.bodies].map(|span| span.map(Span::duration))
+    }
 }

@@ -27,7 +27,7 @@ use tachograph_redact::{BadRule, Policy, Privacy, Redactor, Rule};
 use tachograph_routing::Routes;
 
 pub use fault::{Fault, Faults};
-pub use keeping::{LoggerConfig, SpoolConfig};
+pub use keeping::{LoggerConfig, RetentionConfig, SpoolConfig};
 pub use limits::{LimitsConfig, UnknownModel};
 pub use load::{Environment, Sources, load};
 pub use provider::{KeyConfig, ProviderConfig};
@@ -161,6 +161,8 @@ pub struct LoggingConfig {
     pub bodies: Bodies,
     /// How much of each body is kept.
     pub max_body: ByteSize,
+    /// How long rows and bodies are kept.
+    pub retention: RetentionConfig,
     /// What is taken out of every record before it is written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redact: Vec<Rule>,
@@ -189,6 +191,7 @@ impl Default for LoggingConfig {
         Self {
             bodies: Bodies::Full,
             max_body: ByteSize::mebibytes(4),
+            retention: RetentionConfig::default(),
             redact: Vec::new(),
             sample_bodies: None,
             policies: Vec::new(),

@@ -8,6 +8,7 @@ mod ask;
 mod copy;
 mod dialect;
 mod error;
+mod expire;
 mod insert;
 mod shared;
 
@@ -30,9 +31,9 @@ use crate::tables::{
     read_repricing,
 };
 use crate::{
-    BadSql, Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
-    Repricing, Search, SharedChange, Spending, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord,
-    UserSql, join, spending, sql,
+    BadSql, Breakdown, Document, Expired, Expiry, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked,
+    Marks, NewCost, Page, Repricing, Search, SharedChange, Spending, SqlLimits, SqlTable, Store, StoreError,
+    StoreFuture, StoredRecord, UserSql, join, spending, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -44,6 +45,7 @@ pub(crate) const STEPS: &[Step] = &[
     (6, "traces", include_str!("migrations/0006_traces.sql")),
     (7, "shared_limits", include_str!("migrations/0007_shared_limits.sql")),
     (8, "detail", include_str!("migrations/0008_detail.sql")),
+    (9, "expiry", include_str!("migrations/0009_expiry.sql")),
 ];
 
 /// The lock under which the rows of traces are looked at.
@@ -320,6 +322,10 @@ impl Store for PostgresStore {
 
     fn change_shared<'a>(&'a self, keys: &'a [String], expires_s: i64, change: SharedChange) -> StoreFuture<'a, ()> {
         Box::pin(limited(SHARED, self.change_rows(keys, expires_s, change)))
+    }
+
+    fn expire<'a>(&'a self, expiry: &'a Expiry) -> StoreFuture<'a, Expired> {
+        Box::pin(self.expire_batch(expiry))
     }
 
     fn insert_key<'a>(&'a self, key: &'a KeyRow) -> StoreFuture<'a, ()> {

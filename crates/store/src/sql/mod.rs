@@ -3,6 +3,7 @@
 
 mod beside;
 mod conditions;
+mod expire;
 mod groups;
 
 use sqlx::QueryBuilder;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 pub(crate) use beside::*;
 use conditions::{push_conditions, push_value};
+pub(crate) use expire::{OF_A_ROW, delete, delete_old_bodies, old_rows, organisations, read_ids};
 pub(crate) use groups::{buckets, groups, read_buckets, read_groups};
 
 use crate::query::{Field, Kind, Pattern, Piece};
@@ -42,6 +44,8 @@ pub(crate) trait Dialect: sqlx::Database {
     const PROPERTY_NAMES: &'static str;
     /// The condition that the row has no property of the name `m.name`.
     const NO_SUCH_PROPERTY: &'static str;
+    /// What goes before and behind `FROM …` in the condition that a row stands at one of some places in its table.
+    const AT_PLACES: (&'static str, &'static str);
 }
 
 /// A pattern of `LIKE … ESCAPE '\\'`.

@@ -70,6 +70,7 @@ impl Dialect for Sqlite {
     const PROPERTY_NAMES: &'static str = "JOIN json_each(r.properties) AS p";
     const NO_SUCH_PROPERTY: &'static str =
         "NOT EXISTS (SELECT 1 FROM json_each(r.properties) AS p WHERE p.key = m.name)";
+    const AT_PLACES: (&'static str, &'static str) = ("rowid IN (SELECT rowid ", ")");
 }
 
 /// A pattern of `GLOB`, in which brackets take meanings away.

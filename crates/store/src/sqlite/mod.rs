@@ -8,6 +8,7 @@
 mod ask;
 mod dialect;
 mod error;
+mod expire;
 mod insert;
 
 pub(crate) use dialect::glob_pattern;
@@ -35,9 +36,9 @@ use crate::tables::{
     read_repricing,
 };
 use crate::{
-    BadSql, Breakdown, Document, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked, Marks, NewCost, Page,
-    Repricing, Search, Spending, SqlLimits, SqlTable, Store, StoreError, StoreFuture, StoredRecord, UserSql, join,
-    spending, sql,
+    BadSql, Breakdown, Document, Expired, Expiry, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked,
+    Marks, NewCost, Page, Repricing, Search, Spending, SqlLimits, SqlTable, Store, StoreError, StoreFuture,
+    StoredRecord, UserSql, join, spending, sql,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -49,6 +50,7 @@ pub(crate) const STEPS: &[Step] = &[
     (6, "traces", include_str!("migrations/0006_traces.sql")),
     (7, "shared_limits", include_str!("migrations/0007_shared_limits.sql")),
     (8, "detail", include_str!("migrations/0008_detail.sql")),
+    (9, "expiry", include_str!("migrations/0009_expiry.sql")),
 ];
 
 /// How long to wait for another process's write lock.
@@ -329,6 +331,10 @@ impl Store for SqliteStore {
             let rows = spending::statement::<Sqlite>(since).build().fetch_all(&self.readers).await.map_err(sort)?;
             rows.iter().map(spending::read).collect()
         })
+    }
+
+    fn expire<'a>(&'a self, expiry: &'a Expiry) -> StoreFuture<'a, Expired> {
+        Box::pin(self.expire_batch(expiry))
     }
 
     fn insert_key<'a>(&'a self, key: &'a KeyRow) -> StoreFuture<'a, ()> {

@@ -8,6 +8,7 @@
 
 mod append;
 mod backend;
+mod expire;
 mod fetch;
 mod gateways;
 mod join;
