@@ -12,6 +12,7 @@ use tachograph_routing::{Backoff, Class, Lane};
 use tachograph_telemetry::Trip;
 
 use crate::endpoint::Endpoint;
+use crate::session::ClientSocket;
 
 /// A request that was let in: read once, parsed once, its caller known, its targets chosen.
 pub(crate) struct Call {
@@ -43,6 +44,8 @@ pub(crate) struct Call {
     pub retries: Option<Retries>,
     /// The rate limits that it brings itself.
     pub policies: Vec<Policy>,
+    /// The client's side of a session, where it asks for a WebSocket.
+    pub socket: Option<ClientSocket>,
 }
 
 /// How often a caller wants a target asked, and when again.

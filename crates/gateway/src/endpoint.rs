@@ -196,6 +196,11 @@ impl Endpoint {
         place.uri(&format!("{path}{own_path}")).ok_or_else(no_url)
     }
 
+    /// This path behind the provider's base, as a client of its proxy writes it.
+    pub(crate) fn path_behind_base(&self, path: &str) -> String {
+        format!("{}{path}", self.documented_path)
+    }
+
     /// The URL of a proxied path: one that begins with the path of the documented base has that part replaced by the
     /// configured base; any other is appended to its origin. So the same client path works whatever the base is. A region
     /// that the path names is the one that is asked, unless a base is configured.

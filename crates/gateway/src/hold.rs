@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
+use http::{Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tachograph_providers::sse::Splitter;
@@ -75,7 +75,7 @@ where
         Box::pin(async move {
             let failed = |error| Failed { error, native: None };
             let response = asking.await.map_err(failed)?;
-            if !response.status().is_success() {
+            if !response.status().is_success() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 return refused(response, &candidate).await;
             }
             if !hold || !is_event_stream(response.headers()) {

@@ -57,6 +57,7 @@ mod quote;
 mod request_id;
 mod router;
 mod serve;
+mod session;
 mod stack;
 mod target;
 mod upstream;

@@ -25,6 +25,7 @@ use crate::leaving::{Leaving, LeavingLayer};
 use crate::limits::LimitLayer;
 use crate::panic::answer_panic;
 use crate::request_id::RequestIdLayer;
+use crate::session::SessionLayer;
 use crate::upstream::Upstream;
 
 /// The one boxed body at the edge.
@@ -71,6 +72,8 @@ where
         )
         // Outside the meter: its comments are no part of the answer.
         .layer(KeepAliveLayer(keep_alive))
+        // A session's frames pass beside the answer; what the record is to know of them is its body, read here to its end.
+        .layer(SessionLayer)
         // A client that leaves may leave an answer behind that the meter reads on.
         .layer(LeavingLayer(leaving))
         // Above everything that can say no, so that refusals and cache hits are on the record too.

@@ -159,6 +159,12 @@ impl Api {
         matches!(&self.kind, Kind::Plain(plain) if plain.only_counts)
     }
 
+    /// Whether it is no request with an answer but a session over a WebSocket.
+    #[must_use]
+    pub fn is_session(&self) -> bool {
+        matches!(&self.kind, Kind::Plain(plain) if plain.session)
+    }
+
     /// An observer of one answer that passes untouched, which also reads what the answer's headers say: Bedrock's kinds of
     /// errors and counts of tokens stand there.
     #[must_use]

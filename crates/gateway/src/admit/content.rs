@@ -100,6 +100,11 @@ impl Content {
         if !matches!(route.way, Way::Gateway(..)) {
             return Ok(());
         }
+        if route.api.is_some_and(Api::is_session) {
+            let message = "The query names no model; add one, such as ?model=gpt-realtime.";
+            let missing = || ApiError::invalid("missing_model", message).with_param("model");
+            return self.model.as_ref().map(|_| ()).ok_or_else(missing);
+        }
         if self.is_form && self.model.is_none() {
             let message = "The form names no model; set its field `model` to a name such as \"openai/whisper-1\".";
             return Err(ApiError::invalid("missing_model", message).with_param("model"));

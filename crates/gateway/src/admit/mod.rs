@@ -28,6 +28,7 @@ use crate::call::{Call, Way};
 use crate::keys::KeyRing;
 use crate::limits::Limits;
 use crate::router::{self, Resolved, Router, Wanted};
+use crate::session::ClientSocket;
 
 pub(crate) use caller::PROVIDER_KEY_HEADERS;
 
@@ -162,6 +163,8 @@ impl Door {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let caller = caller::identify(head, &self.keys);
+        let socket = head.extensions.remove::<ClientSocket>();
+        let named = route::named_provider(&head.headers);
         let retries = wishes::retries(&head.headers);
         let policies = policies(&head.headers, trip);
         let target = target::named(&head.headers);
@@ -172,7 +175,7 @@ impl Door {
         let listing = route::models(head, &self.router.endpoints).filter(|_| target.is_none());
         let route = match &target {
             Some(target) => route::to_target(head, target, &self.router.endpoints),
-            None => route::route(head, &self.router.endpoints),
+            None => route::route(head, &self.router.endpoints, named.as_deref(), socket.is_some()),
         };
         if let Ok(route) = &route {
             asked.record.api = route.api().into();
@@ -208,6 +211,7 @@ impl Door {
             // Where only one thing can be meant, nobody need say it.
             content.model = self.router.only_model();
         }
+        content.stream |= socket.is_some();
         keep(&mut asked.record, &content, &read, if omit_request { None } else { self.keep_body });
         let resolved = route.and_then(|route| {
             content.check(&route, &read)?;
@@ -232,6 +236,7 @@ impl Door {
             candidates: resolved.candidates,
             retries,
             policies,
+            socket,
         })))
     }
 

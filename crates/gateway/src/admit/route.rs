@@ -10,6 +10,9 @@ use tachograph_reply::{ApiError, ErrorShape};
 use crate::call::Way;
 use crate::endpoint::{Endpoint, Endpoints};
 
+/// Where a session's query names the model.
+const MODEL_IN_QUERY: &str = "model={model%}";
+
 /// Where a request wants to go, by its path and host alone.
 pub(super) struct Route {
     pub(super) way: Way,
@@ -41,7 +44,15 @@ pub(super) fn shape_of(head: &Parts) -> ErrorShape {
 }
 
 /// Finds the way: a provider's host label, a path behind a provider's name, or one of the AI gateway's own paths.
-pub(super) fn route(head: &Parts, endpoints: &Endpoints) -> Result<Route, ApiError> {
+///
+/// `by_header` is the provider that a header names, for the paths that name none and have no model to tell it by; `socket` is
+/// whether a WebSocket is asked for.
+pub(super) fn route(
+    head: &Parts,
+    endpoints: &Endpoints,
+    by_header: Option<&str>,
+    socket: bool,
+) -> Result<Route, ApiError> {
     let path_and_query = head.uri.path_and_query().map_or("/", |path| path.as_str());
     if let Some(endpoint) = endpoints.by_host(&head.headers, &head.uri) {
         return Ok(proxy(endpoint, path_and_query));
@@ -59,6 +70,7 @@ pub(super) fn route(head: &Parts, endpoints: &Endpoints) -> Result<Route, ApiErr
     }
     let path = head.uri.path();
     match Api::at_gateway(path) {
+        Some((api, usual)) if api.is_session() => session(api, usual, head.uri.query(), socket),
         Some(_) if head.method != Method::POST => {
             let message = format!("{path} takes POST requests.");
             Err(ApiError::invalid("method_not_allowed", message).with_status(http::StatusCode::METHOD_NOT_ALLOWED))
@@ -67,6 +79,7 @@ pub(super) fn route(head: &Parts, endpoints: &Endpoints) -> Result<Route, ApiErr
             Ok(Route { way: Way::Gateway(usual, None), api: Some(api), in_path: None, endpoint: None })
         }
         None if Api::with_model_in_path(path).is_some() => Ok(with_model_in_path(path, head.uri.query())),
+        None if is_kept_at_provider(path) => kept_at_provider(path_and_query, endpoints, by_header),
         None => {
             let message = format!(
                 "Nothing is served at {path}. Call /v1/chat/completions, /v1/messages or /v1/embeddings, or put a provider's name before its \
@@ -87,6 +100,52 @@ pub(super) fn to_target(head: &Parts, named: &HeaderValue, endpoints: &Endpoints
     let path = behind("/oai", behind("/v1/gateway", path_and_query));
     let dialect = Api::of_path(path).map_or(DialectId::OpenAiChat, Api::family);
     Ok(proxy(&endpoints.target(named, dialect)?, path))
+}
+
+/// A session over a WebSocket. Its model stands in the query.
+fn session(api: &'static Api, usual: &'static str, query: Option<&str>, socket: bool) -> Result<Route, ApiError> {
+    if !socket {
+        let message = format!("{usual} takes WebSocket connections.");
+        return Err(ApiError::invalid("upgrade_required", message).with_status(http::StatusCode::UPGRADE_REQUIRED));
+    }
+    let pairs = || query.into_iter().flat_map(|query| query.split('&'));
+    // The model goes on under the name that its provider has for it.
+    let rest = pairs().filter(|pair| !pair.starts_with("model=") && !pair.is_empty());
+    let onward = std::iter::once(MODEL_IN_QUERY).chain(rest).collect::<Vec<_>>().join("&");
+    Ok(Route { way: Way::Gateway(usual, Some(onward)), api: Some(api), in_path: in_query(query), endpoint: None })
+}
+
+/// What a session's query says of it.
+fn in_query(query: Option<&str>) -> Option<(String, bool)> {
+    let model = query?.split('&').find_map(|pair| pair.strip_prefix("model="))?;
+    Some((unescaped(model), true))
+}
+
+/// What clients keep at a provider and call by its id later: files, batches, jobs. It belongs to no model, so that no model
+/// can say where it goes.
+const KEPT_AT_PROVIDER: [&str; 8] =
+    ["files", "batches", "uploads", "fine_tuning", "vector_stores", "containers", "realtime", "conversations"];
+
+fn is_kept_at_provider(path: &str) -> bool {
+    let first = path.strip_prefix("/v1").unwrap_or(path).strip_prefix('/').and_then(|rest| rest.split('/').next());
+    first.is_some_and(|first| KEPT_AT_PROVIDER.contains(&first))
+}
+
+/// As through the proxy of the provider that the header names, or else OpenAI's, whose paths these are.
+fn kept_at_provider(path_and_query: &str, endpoints: &Endpoints, named: Option<&str>) -> Result<Route, ApiError> {
+    let name = named.unwrap_or("openai");
+    let Some(endpoint) = endpoints.get(name) else {
+        let message = format!("No provider is called {name:?} here; name another in Helicone-Provider.");
+        return Err(ApiError::not_found("unknown_provider", message));
+    };
+    let bare = path_and_query.strip_prefix("/v1").unwrap_or(path_and_query);
+    Ok(proxy(endpoint, &endpoint.path_behind_base(bare)))
+}
+
+/// The provider that a header names. It must be asked before our own headers are taken out.
+pub(super) fn named_provider(headers: &http::HeaderMap) -> Option<String> {
+    let named = ["helicone-provider", "tachograph-provider"].iter().find_map(|name| headers.get(*name))?;
+    Some(named.to_str().ok()?.trim().to_ascii_lowercase())
 }
 
 /// One of Google's or Amazon's paths. A key in its query is a matter of headers by now, whosever it was.
@@ -134,7 +193,11 @@ fn proxy(endpoint: &Arc<Endpoint>, path_and_query: &str) -> Route {
     Route {
         way: Way::Proxy(path_and_query.to_owned()),
         api: endpoint.provider.api_of(path),
-        in_path: in_path(path).or_else(|| endpoint.provider.model_in(path)),
+        in_path: in_path(path).or_else(|| endpoint.provider.model_in(path)).or_else(|| {
+            Api::of_path(path)
+                .filter(|api| api.is_session())
+                .and_then(|_| in_query(path_and_query.split_once('?').map(|(_, query)| query)))
+        }),
         endpoint: Some(endpoint.clone()),
     }
 }
@@ -149,7 +212,7 @@ mod tests {
 
     fn to(path: &str) -> Result<Route, ApiError> {
         let (head, ()) = Request::post(path).body(()).unwrap().into_parts();
-        route(&head, &Endpoints::new(&BTreeMap::new(), &|_| None))
+        route(&head, &Endpoints::new(&BTreeMap::new(), &|_| None), None, false)
     }
 
     #[test]

@@ -96,7 +96,14 @@ fn upstream(
     *request.method_mut() = call.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = outgoing.headers;
-    Ok(UpstreamRequest { endpoint: endpoint.clone(), id: call.trip.id(), request, body, seal: outgoing.seal })
+    Ok(UpstreamRequest {
+        endpoint: endpoint.clone(),
+        id: call.trip.id(),
+        request,
+        body,
+        seal: outgoing.seal,
+        socket: call.socket.clone(),
+    })
 }
 
 fn embeddings(attempt: &Try, api: &'static Api, target: Target) -> Result<(UpstreamRequest, Plan), ApiError> {

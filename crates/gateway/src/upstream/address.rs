@@ -24,7 +24,7 @@ impl std::error::Error for NotPublic {}
 /// Resolves names. What is connected to are the very addresses it gives, so that a name which means another address at
 /// the second look gains nothing.
 #[derive(Clone)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     inner: GaiResolver,
     public_only: bool,
 }

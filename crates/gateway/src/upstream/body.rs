@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::driven::Link;
 use crate::demo::DemoBody;
+use crate::session::SessionBody;
 
 /// A provider's answer broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +44,18 @@ pin_project! {
         Http { #[pin] body: Incoming, link: Link, idle: IdleTimer, broken: bool },
         /// From the provider inside this process.
         Demo { #[pin] body: DemoBody },
+        /// What passes in a session.
+        Session { #[pin] body: SessionBody },
     }
 }
 
 impl UpstreamBody {
     pub(super) fn http(body: Incoming, link: Link, idle: Duration) -> Self {
         Self::Http { body, link, idle: IdleTimer::new(idle), broken: false }
+    }
+
+    pub(super) fn session(body: SessionBody) -> Self {
+        Self::Session { body }
     }
 
     pub(super) fn demo(body: DemoBody) -> Self {
@@ -79,6 +86,7 @@ impl Body for UpstreamBody {
                 Poll::Pending => Poll::Pending,
             },
             UpstreamBodyProj::Demo { body } => body.poll_frame(cx),
+            UpstreamBodyProj::Session { body } => body.poll_frame(cx),
         }
     }
 
@@ -86,6 +94,7 @@ impl Body for UpstreamBody {
         match self {
             Self::Http { body, .. } => body.is_end_stream(),
             Self::Demo { body } => body.is_end_stream(),
+            Self::Session { body } => body.is_end_stream(),
         }
     }
 
@@ -93,6 +102,7 @@ impl Body for UpstreamBody {
         match self {
             Self::Http { body, .. } => body.size_hint(),
             Self::Demo { body } => body.size_hint(),
+            Self::Session { body } => body.size_hint(),
         }
     }
 }

@@ -27,11 +27,14 @@ use crate::credential::Seal;
 use crate::demo;
 use crate::endpoint::Endpoint;
 use crate::place::Place;
+use crate::session::{self, ClientSocket};
 
 use address::NotPublic;
 pub(crate) use body::{UpstreamBody, UpstreamBroken};
+use connect::Speaks;
+pub(crate) use connect::{Connector, Line};
 pub(crate) use pool::Pool;
-use pool::SendError;
+pub(crate) use pool::SendError;
 
 /// A request ready to be sent.
 pub struct UpstreamRequest {
@@ -45,6 +48,8 @@ pub struct UpstreamRequest {
     pub body: Bytes,
     /// What is to be done to it before it is sent.
     pub(crate) seal: Option<Seal>,
+    /// The client's side of the session that it opens.
+    pub(crate) socket: Option<ClientSocket>,
 }
 
 /// Sends requests to providers.
@@ -53,6 +58,8 @@ pub struct Upstream {
     pool: Arc<Pool>,
     /// For targets that callers name: it connects to public addresses alone.
     public: Arc<Pool>,
+    /// Opens the connections that sessions are held over; the second to public addresses alone.
+    sockets: [Connector; 2],
     head_timeout: Duration,
     idle_timeout: Duration,
 }
@@ -64,12 +71,14 @@ impl Upstream {
     /// Where TLS cannot be set up.
     pub fn new(config: &UpstreamConfig) -> Result<Self, rustls::Error> {
         let pool = |public_only| {
-            let connector = connect::connector(config.connect_timeout.duration(), public_only)?;
+            let connector = connect::connector(config.connect_timeout.duration(), public_only, Speaks::Both)?;
             Ok::<_, rustls::Error>(Arc::new(Pool::new(connector)))
         };
+        let socket = |public_only| connect::connector(config.connect_timeout.duration(), public_only, Speaks::Http1);
         Ok(Self {
             pool: pool(false)?,
             public: pool(true)?,
+            sockets: [socket(false)?, socket(true)?],
             head_timeout: config.head_timeout.duration(),
             idle_timeout: config.idle_timeout.duration(),
         })
@@ -84,21 +93,32 @@ impl Upstream {
             seal.put(&name, &self.pool, &sent.body, &mut sent.request).await?;
         }
         let pool = if sent.endpoint.public_only() { &self.public } else { &self.pool };
+        if let Some(client) = sent.socket {
+            let [anywhere, public] = self.sockets;
+            let sockets = if sent.endpoint.public_only() { public } else { anywhere };
+            let opening = session::open(sockets, sent.request, &sent.endpoint, client);
+            return match tokio::time::timeout(self.head_timeout, opening).await {
+                Ok(opened) => opened.map(|response| response.map(UpstreamBody::session)),
+                Err(_) => Err(too_late(&name, self.head_timeout)),
+            };
+        }
         let answered = tokio::time::timeout(self.head_timeout, pool.send(sent.request)).await;
         match answered {
             Ok(Ok((response, link))) => Ok(response.map(|body| UpstreamBody::http(body, link, self.idle_timeout))),
             Ok(Err(error)) => Err(unreachable(&name, &error)),
-            Err(_) => {
-                let seconds = self.head_timeout.as_secs();
-                let message = format!("{name} did not begin to answer within {seconds} s (upstream.head_timeout).");
-                Err(ApiError::new(ErrorKind::Timeout, "upstream_timeout", message).from_provider(&*name, Bytes::new()))
-            }
+            Err(_) => Err(too_late(&name, self.head_timeout)),
         }
     }
 }
 
+fn too_late(name: &str, limit: Duration) -> ApiError {
+    let seconds = limit.as_secs();
+    let message = format!("{name} did not begin to answer within {seconds} s (upstream.head_timeout).");
+    ApiError::new(ErrorKind::Timeout, "upstream_timeout", message).from_provider(name, Bytes::new())
+}
+
 /// What the connection's error means for a caller. Its text stays in the log: it can name internal hosts.
-fn unreachable(name: &str, error: &SendError) -> ApiError {
+pub(crate) fn unreachable(name: &str, error: &SendError) -> ApiError {
     tracing::warn!(provider = name, error = error_chain(error), "the provider gave no answer");
     if sources(error).any(|error| error.is::<NotPublic>()) {
         let message = format!(

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::connect::connector;
+use super::connect::{Speaks, connector};
 use super::driven::Link;
 use super::pool::{Pool, SendError};
 
@@ -63,7 +63,7 @@ async fn answer(mut socket: TcpStream, answers: &[&str]) -> io::Result<()> {
 }
 
 fn pool() -> Pool {
-    Pool::new(connector(Duration::from_secs(5), false).unwrap())
+    Pool::new(connector(Duration::from_secs(5), false, Speaks::Both).unwrap())
 }
 
 fn request(port: u16) -> Request<Full<Bytes>> {

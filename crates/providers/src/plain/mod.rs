@@ -44,6 +44,8 @@ pub(crate) struct Plain {
     own_shown: Option<ShowOwn>,
     pub(crate) asks_for_usage: bool,
     pub(crate) only_counts: bool,
+    /// Whether it is no request with an answer but a session over a WebSocket.
+    pub(crate) session: bool,
     /// Where what was asked stands in the request: texts, or lists of texts or messages.
     asked: &'static [&'static str],
     /// Where the text stands in the answer.
@@ -61,6 +63,7 @@ const NOTHING: Plain = Plain {
     own_shown: None,
     asks_for_usage: false,
     only_counts: false,
+    session: false,
     asked: &["input"],
     said: &[],
 };
@@ -95,6 +98,7 @@ pub(crate) static PLAIN_APIS: &[Api] = &[
         Plain { own_tap: Some(completions_tap), asks_for_usage: true, asked: &["prompt"], ..NOTHING },
     ),
     openai("openai.embeddings", &["/embeddings"], Plain { shape: ApiShape::OpenAiEmbeddings, ..NOTHING }),
+    openai("openai.realtime", &["/realtime"], Plain { own_tap: Some(crate::realtime::tap), session: true, ..NOTHING }),
     openai("openai.moderations", &["/moderations"], NOTHING),
     openai(
         "openai.images",

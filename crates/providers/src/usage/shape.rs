@@ -15,6 +15,8 @@ pub enum ApiShape {
     OpenAiEmbeddings,
     /// OpenAI images, and images asked for by number.
     OpenAiImages,
+    /// OpenAI realtime sessions (`response.done`).
+    OpenAiRealtime,
     /// OpenAI transcriptions and translations.
     OpenAiTranscription,
     /// OpenAI speech.
@@ -180,6 +182,24 @@ static ROWS: &[Row] = &[
         input_of: &[(Modality::Image, &["input_tokens_details.image_tokens"])],
         units: &[(Unit::Images, &["n"])],
         output_is: Modality::Image,
+        ..NOTHING
+    },
+    Row {
+        shape: ApiShape::OpenAiRealtime,
+        apis: &["openai.realtime", "realtime"],
+        input: &["input_tokens"],
+        output: &["output_tokens"],
+        total: &["total_tokens"],
+        cache_read: &["input_token_details.cached_tokens"],
+        input_of: &[
+            (Modality::Audio, &["input_token_details.audio_tokens"]),
+            (Modality::Image, &["input_token_details.image_tokens"]),
+        ],
+        read_of: &[
+            (Modality::Audio, &["input_token_details.cached_tokens_details.audio_tokens"]),
+            (Modality::Image, &["input_token_details.cached_tokens_details.image_tokens"]),
+        ],
+        output_of: &[(Modality::Audio, &["output_token_details.audio_tokens"])],
         ..NOTHING
     },
     Row {
