@@ -38,7 +38,8 @@ fn long_stream(frames: usize) -> Reply {
 async fn reads(open: &mut Open, expected: &[u8]) {
     let mut got = Vec::new();
     while got.len() < expected.len() {
-        let frame = timeout(Duration::from_secs(20), open.frame()).await.expect("a frame was held back");
+        let frame = timeout(Duration::from_secs(20), open.frame()).await;
+        let frame = frame.unwrap_or_else(|_| panic!("held back: {:?}", String::from_utf8_lossy(expected)));
         got.extend_from_slice(&frame.expect("the stream ended early").unwrap());
     }
     assert_eq!(got, expected);
