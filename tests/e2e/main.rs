@@ -13,6 +13,7 @@ mod keys;
 mod leaving;
 mod limits;
 mod logged;
+mod metrics;
 mod other_apis;
 mod pacing;
 mod privacy;

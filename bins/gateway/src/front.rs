@@ -12,7 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use tachograph_console::API_PATHS;
-use tachograph_gateway::{EdgeBody, Endpoints, Gateway, names_target};
+use tachograph_gateway::{EdgeBody, Endpoints, Gateway, Scrape, names_target};
 use tachograph_logger::{Gauges, LogRoutes};
 use tower::Service;
 
@@ -29,6 +29,8 @@ pub(crate) struct Front {
     pub(crate) logs: LogRoutes,
     /// What becomes of records.
     pub(crate) gauges: Arc<Gauges>,
+    /// What Prometheus reads.
+    pub(crate) scrape: Scrape,
 }
 
 impl Front {
@@ -64,6 +66,10 @@ impl Service<Request<Incoming>> for Front {
             "/readyz" => {
                 let ready = Json(self.gauges.readiness()).into_response().map(Either::Right);
                 return Box::pin(async { Ok(ready) });
+            }
+            path if Scrape::takes(path) && *request.method() == Method::GET => {
+                let told = self.scrape.answer(request.headers());
+                return Box::pin(async { Ok(told.map(|body| Either::Right(axum::body::Body::new(body)))) });
             }
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! The `gateway` program: arguments, logs, signals, exit codes. What it does is in the crates it composes.
 
 mod desk;
+mod export;
 mod front;
 mod keeping;
 mod limits;
@@ -101,6 +102,13 @@ enum Command {
         /// The same seed makes the same days
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
+    /// Write recorded calls to a file, newest first
+    Export {
+        #[command(flatten)]
+        rows: export::Rows,
+        #[command(flatten)]
+        period: Span,
     },
     /// Bring the store's schema up to date
     Migrate,
@@ -206,6 +214,7 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
             in_runtime(run::reconcile(config()?, ReconcileCommand { provider, export }))
         }
         Command::Demo { requests, days, seed } => in_runtime(run::demo(config()?, days, requests, seed)),
+        Command::Export { rows, period } => in_runtime(export::export(config()?, rows, period.period()?)),
         Command::Migrate => in_runtime(run::migrate(config()?)),
         Command::Keys { command } => {
             let command = match command {

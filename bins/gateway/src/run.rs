@@ -13,13 +13,13 @@ use tachograph_console::{Closing, ConsoleOptions, Health, KeyCheck, LoginTokens}
 use tachograph_gateway::commands::{self, CommandError, KeysCommand, ReconcileCommand, RepriceCommand, WhatIfCommand};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
-    Door, Endpoints, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced, Router, Upstream, privacy, process,
-    serve as serve_connections, stack,
+    Door, Endpoints, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced, Router, Scrape, Upstream, metrics, privacy,
+    process, serve as serve_connections, stack,
 };
 use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, Retention, RouteOptions};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
-use tachograph_telemetry::Edited;
+use tachograph_telemetry::{Counted, Edited};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -27,7 +27,7 @@ use crate::front::Front;
 use crate::{desk, keeping, limits, quote, routing};
 
 /// Where records go once they are priced.
-type Sink = Edited<Intake>;
+type Sink = Counted<Edited<Intake>>;
 
 /// Streams under way get so long to finish after a signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -45,7 +45,8 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let prices = prices(&config)?;
     let endpoints = endpoints(&config);
     let watch = PriceWatch::new(prices.clone(), config_file);
-    let sink = Edited::new(logger.intake(), privacy::edit(&config)?);
+    let metrics = metrics(endpoints.clone(), prices.clone());
+    let sink = Counted::new(Edited::new(logger.intake(), privacy::edit(&config)?), metrics.clone());
     let router = router(&config, endpoints.clone(), prices.clone());
     let limits = limits::of(&config, &store, router.clone())?;
     if let Err(error) = limits::restore(&limits, &*store, &endpoints).await {
@@ -74,6 +75,10 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
 
     let [rows, bodies] = config.logging.retention.spans();
     let retention = Retention { rows, bodies };
+    let counted = gauges.clone();
+    let locked = (!config.listen.ip().is_loopback()).then(|| keys.clone());
+    let scrape = Scrape::new(metrics, move || counted.figures(), locked);
+
     let mut background = JoinSet::new();
     background.spawn(process::reload_keys(keys, store.clone()));
     background.spawn(fleet.clone().watch(store.clone()));
@@ -94,7 +99,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     }
     welcome(first_key.as_ref(), &endpoints, address, console_at, &login)?;
 
-    let front = Front { gateway, console: apart.is_none().then_some(console), endpoints, logs, gauges };
+    let front = Front { gateway, console: apart.is_none().then_some(console), endpoints, logs, gauges, scrape };
     let stop = async {
         process::stop_signal().await;
         closing.close();
@@ -119,9 +124,11 @@ pub(crate) async fn demo(config: Config, days: u16, calls: usize, seed: u64) -> 
     let keys = Arc::new(KeyRing::default());
     keys.reload(&*store).await?;
     let mut logger = keeping::start(&config, store.clone())?;
-    let router = router(&config, endpoints(&config), prices(&config)?);
+    let (endpoints, prices) = (endpoints(&config), prices(&config)?);
+    let metrics = metrics(endpoints.clone(), prices.clone());
+    let router = router(&config, endpoints, prices);
     let limits = limits::of(&config, &store, router.clone())?;
-    let sink = Edited::new(logger.intake(), privacy::edit(&config)?);
+    let sink = Counted::new(Edited::new(logger.intake(), privacy::edit(&config)?), metrics);
     let gateway = gateway(&config, keys, router, limits, sink, Leaving::new(&config.streams))?;
     let mut out = io::stdout();
     let report = commands::demo(gateway, &key, days, calls, seed, &mut out).await?;

@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Json};
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tachograph_gateway::Scrape;
 use tachograph_logger::{Gauges, Ingest, LogRoutes};
 use tower::Service;
 
@@ -21,6 +22,7 @@ pub(crate) struct Front {
     pub(crate) logs: LogRoutes,
     pub(crate) console: Router,
     pub(crate) gauges: Arc<Gauges>,
+    pub(crate) scrape: Scrape,
 }
 
 impl Service<Request<Incoming>> for Front {
@@ -42,6 +44,9 @@ impl Service<Request<Incoming>> for Front {
             }
             if path == "/readyz" {
                 return Ok(Json(front.gauges.readiness()).into_response());
+            }
+            if Scrape::takes(path) && request.method() == http::Method::GET {
+                return Ok(front.scrape.answer(request.headers()).map(Body::new));
             }
             if Ingest::takes(path) {
                 return Ok(front.ingest.answer(request).await.map(Body::new));

@@ -7,11 +7,11 @@ use std::time::Duration;
 use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens};
 use tachograph_gateway::commands::{self, CommandError};
 use tachograph_gateway::config::{Bodies, Config, Secret};
-use tachograph_gateway::{KeyRing, Priced, privacy, process, serve as serve_connections};
+use tachograph_gateway::{Endpoints, KeyRing, Priced, Scrape, metrics, privacy, process, serve as serve_connections};
 use tachograph_logger::{Fleet, Gauges, Ingest, LogRoutes, Logger, Retention, RouteOptions, ToStore};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
-use tachograph_telemetry::Edited;
+use tachograph_telemetry::{Counted, Edited};
 use tokio::task::JoinSet;
 
 use crate::front::Front;
@@ -37,9 +37,12 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
     let prices = PriceBook::open_with(config.pricing.sources())
         .map(Arc::new)
         .map_err(|faults| CommandError::Usage(faults.to_string()))?;
+    let endpoints = Arc::new(Endpoints::new(&config.providers, &|_| None));
+    let metrics = metrics(endpoints, prices.clone());
     let (checked, intake) = (keys.clone(), logger.intake());
+    let sink = Counted::new(Edited::new(intake, privacy::edit(&config)?), metrics.clone());
     let logs = LogRoutes::new(RouteOptions {
-        sink: Arc::new(Priced::new(Edited::new(intake, privacy::edit(&config)?), prices.clone())),
+        sink: Arc::new(Priced::new(sink, prices.clone())),
         callers: Arc::new(move |key: &str| checked.check(key).map(|holder| (holder.org, holder.key))),
         prices,
         keep_body: (config.logging.bodies == Bodies::Full).then_some(config.logging.max_body.bytes()),
@@ -59,6 +62,9 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
     });
     let [rows, bodies] = config.logging.retention.spans();
     let retention = Retention { rows, bodies };
+    let counted = gauges.clone();
+    let locked = (!config.listen.ip().is_loopback()).then(|| keys.clone());
+    let scrape = Scrape::new(metrics, move || counted.figures(), locked);
     let mut background = JoinSet::new();
     background.spawn(process::reload_keys(keys, store.clone()));
     background.spawn(fleet.watch(store.clone()));
@@ -79,7 +85,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
         process::stop_signal().await;
         closing.close();
     };
-    serve_connections(listener, Front { ingest, logs, console, gauges }, stop, DRAIN).await?;
+    serve_connections(listener, Front { ingest, logs, console, gauges, scrape }, stop, DRAIN).await?;
     background.shutdown().await;
     logger.finish(FLUSH).await;
     store.close().await?;

@@ -41,6 +41,7 @@ mod api;
 mod assets;
 mod bill;
 mod closing;
+mod export;
 mod headers;
 mod helicone;
 mod live;
@@ -56,6 +57,7 @@ use tachograph_store::{KeyRow, Store};
 pub use access::{KeyCheck, LoginTokens, NoRandomness};
 pub use assets::PAGES;
 pub use closing::Closing;
+pub use export::{Export, ExportError, ExportFormat};
 
 /// The paths below `/v1` that are Helicone's REST API and not inference: these and all below them.
 pub const API_PATHS: [&str; 8] = [

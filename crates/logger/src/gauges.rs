@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use serde::Serialize;
 use tachograph_record::Timestamp;
 use tachograph_spool::{Spool, SpoolState};
+use tachograph_telemetry::Figure;
 
 /// What becomes of records, for health.
 pub struct Gauges {
@@ -128,6 +129,25 @@ impl Gauges {
         let store = if health.store_failures_in_a_row == 0 { "ok" } else { "not_taking_records" };
         let spool = if health.spool_full { "full" } else { "ok" };
         serde_json::json!({ "ready": true, "store": store, "spool": spool, "records": health })
+    }
+
+    /// The same for Prometheus.
+    #[must_use]
+    pub fn figures(&self) -> Vec<Figure> {
+        let health = self.health();
+        let figure = |name, help, counts, value| Figure { name, help, counts, value };
+        vec![
+            figure("queue_records", "Entries on disk that the store does not have yet", false, health.queue_depth),
+            figure("queue_waiting_records", "Records that wait in memory for the disk", false, health.waiting as u64),
+            figure("queue_lag_seconds", "How far the store is behind", false, health.lag_seconds),
+            figure("queue_full", "1 while the spool takes no more", false, health.spool_full.into()),
+            figure("spool_bytes", "Bytes of the spool on disk", false, health.spool_bytes),
+            figure("records_stored", "Records stored by this process", true, health.stored),
+            figure("records_dropped", "Records lost because the spool was full", true, health.dropped),
+            figure("records_quarantined", "Damaged and refused records that were put aside", true, health.quarantined),
+            figure("records_interrupted", "Calls that a dead process left under way", true, health.interrupted),
+            figure("store_failures", "How often in a row the store refused", false, health.store_failures_in_a_row),
+        ]
     }
 
     pub(crate) fn wrote(&self, records: usize) {

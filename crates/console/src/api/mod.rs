@@ -30,7 +30,7 @@ pub(crate) use question::Question;
 pub(crate) use refusal::Refusal;
 pub(crate) use sql::{sql_as_csv, with_bodies};
 pub(crate) use text::resolve;
-pub(crate) use view::{Summary, cursor};
+pub(crate) use view::{BodyView, Summary, cursor};
 
 use crate::access::{Access, refuse_foreign_writes, require_caller};
 use crate::live::{self, Live};

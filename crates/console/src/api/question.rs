@@ -90,7 +90,7 @@ const PARAMETERS: [(&str, Set); 18] = [
 ];
 
 /// Parameters that some addresses take besides; what they mean is theirs to say.
-const MORE: [&str; 13] = [
+const MORE: [&str; 14] = [
     "by",
     "step",
     "offset_minutes",
@@ -101,6 +101,7 @@ const MORE: [&str; 13] = [
     "of",
     "top",
     "format",
+    "bodies",
     "previous_from",
     "previous_until",
     "days",

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tachograph_record::{OrgId, RecordId};
 use tachograph_store::{BadSql, SqlLimits, SqlTable, Store, StoreError, UserSql, VIEWS};
 
-use super::export::cell;
 use super::{Desk, Refusal};
 use crate::access::Caller;
+use crate::export::cell;
 
 /// What is asked.
 #[derive(Deserialize)]

@@ -27,6 +27,18 @@ pub(crate) struct Searched {
     from: Option<Timestamp>,
 }
 
+impl Searched {
+    /// Whether all rows were looked through.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// How many were.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
 /// The filter with its conditions on bodies turned into ids. Where not all rows could be looked through, the filter ends
 /// at the oldest that was: lists and sums stay of the same rows.
 pub(crate) async fn resolve(

@@ -197,7 +197,7 @@ impl<'a> CostView<'a> {
 
 /// A body: its text where it is text, else its bytes in base64.
 #[derive(Serialize)]
-struct BodyView<'a> {
+pub(crate) struct BodyView<'a> {
     len: u64,
     state: BodyState,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -207,7 +207,7 @@ struct BodyView<'a> {
 }
 
 impl<'a> BodyView<'a> {
-    fn of(about: StoredBody, kept: &'a [u8]) -> Self {
+    pub(crate) fn of(about: StoredBody, kept: &'a [u8]) -> Self {
         let StoredBody { len, state } = about;
         let (text, base64) = match (kept, text_of(kept, state == BodyState::Truncated)) {
             ([], _) => (None, None),
