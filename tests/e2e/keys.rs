@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use serde_json::json;
-use tachograph_tests::{Finished, Gateway, Upstream, golden, post, run};
+use tachograph_tests::{Finished, Gateway, KEY, Upstream, golden, post, run};
 
 async fn status_with(gateway: &Gateway, key: &str) -> StatusCode {
     let body = json!({ "model": "gpt-4o-mini", "messages": [{ "role": "user", "content": "hi" }] });
@@ -48,4 +48,53 @@ async fn a_key_counts_from_its_making_to_its_revocation() {
         .flat_map(|entry| std::fs::read(entry.unwrap().path()).unwrap_or_default())
         .collect();
     assert!(!stored.windows(key.len()).any(|window| window == key.as_bytes()), "the key stands in the store");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_providers_key_is_kept_encrypted_and_serves_from_its_keeping_to_its_revocation() {
+    const CANARY: &str = "sk-canary-of-the-vault-0123456789";
+    let upstream = Upstream::answering(|_| golden::OPENAI_CHAT.reply()).await;
+    let yaml = format!(
+        "listen: 127.0.0.1:0\napi_key: {KEY}\nproviders:\n  openai: {{ base_url: 'http://{at}/v1' }}\n  groq: {{ base_url: 'http://{at}', api_keys: [configured] }}\n",
+        at = upstream.address()
+    );
+    let gateway = Gateway::configured(&yaml).start().await;
+    let keys = |arguments: &[&str], input: &str| -> Finished {
+        run(gateway.directory(), &[&["keys", "provider"], arguments].concat(), &[("A_KEY", CANARY)], input)
+    };
+    let made = keys(&["add", "openai", "--name", "main"], &format!("{CANARY}\n"));
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    let by_variable = keys(&["add", "groq", "--key-env", "A_KEY"], "");
+    assert_eq!(by_variable.code, Some(0), "{}", by_variable.err);
+    let ask = async |model: &str| {
+        let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] });
+        let answer = gateway.send(post("/v1/chat/completions", &body)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let row = gateway.row(&answer).await.to_string();
+        assert!(!row.contains("canary"), "{row}");
+        upstream.last().header("authorization").map(str::to_owned)
+    };
+    let until = Instant::now() + Duration::from_secs(15);
+    while ask("openai/gpt-4o-mini").await != Some(format!("Bearer {CANARY}")) {
+        assert!(Instant::now() < until, "the kept key does not come to serve");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(ask("groq/m").await.as_deref(), Some("Bearer configured"), "the configuration comes first");
+
+    let listed = keys(&["list"], "").out;
+    let line = listed.lines().find(|line| line.contains("openai")).expect(&listed);
+    assert!(line.contains("6789") && line.contains("main") && !listed.contains("canary"), "{listed}");
+    assert_eq!(keys(&["revoke", line.split_whitespace().next().unwrap()], "").code, Some(0));
+    let until = Instant::now() + Duration::from_secs(15);
+    while ask("openai/gpt-4o-mini").await.is_some() {
+        assert!(Instant::now() < until, "the forgotten key serves on");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for (arguments, input) in [(["add", "nobody"], "k"), (["add", "openai"], " "), (["revoke", "nonsense"], "")] {
+        assert_eq!(keys(&arguments, input).code, Some(64), "{arguments:?}");
+    }
+    assert!(!gateway.log().contains("canary"));
+    let stored = std::fs::read_dir(gateway.directory().join("tachograph-data")).unwrap();
+    let stored: Vec<u8> = stored.flat_map(|entry| std::fs::read(entry.unwrap().path()).unwrap_or_default()).collect();
+    assert!(!stored.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()), "the key stands in the store");
 }

@@ -15,7 +15,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tachograph_gateway::commands::{
-    self, CommandError, KeysCommand, Period, PricingCommand, ReconcileCommand, RepriceCommand, WhatIfCommand,
+    self, CommandError, KeysCommand, Period, PricingCommand, ProviderKeysCommand, ReconcileCommand, RepriceCommand,
+    WhatIfCommand,
 };
 use tachograph_gateway::config::{Sources, load};
 use tracing_subscriber::EnvFilter;
@@ -129,6 +130,34 @@ enum Keys {
         /// Its id, as listed
         id: String,
     },
+    /// Keep, list and forget providers' keys, encrypted in the store; they serve where the configuration has none
+    Provider {
+        #[command(subcommand)]
+        command: ProviderKeys,
+    },
+}
+
+#[derive(Subcommand)]
+enum ProviderKeys {
+    /// Keep a key, read from standard input or from a variable, so that no list of processes shows it. Amazon's is
+    /// access-key:secret[:session-token], Google's the JSON of a service account
+    Add {
+        /// The provider
+        provider: String,
+        /// A name for people
+        #[arg(long, default_value = "unnamed")]
+        name: String,
+        /// The environment variable that holds the key
+        #[arg(long)]
+        key_env: Option<String>,
+    },
+    /// List the keys by their ends
+    List,
+    /// Forget a key
+    Revoke {
+        /// Its id, as listed
+        id: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -221,6 +250,16 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
                 Keys::Create { name } => KeysCommand::Create { name },
                 Keys::List => KeysCommand::List,
                 Keys::Revoke { id } => KeysCommand::Revoke { id },
+                Keys::Provider { command } => {
+                    let command = match command {
+                        ProviderKeys::Add { provider, name, key_env } => {
+                            ProviderKeysCommand::Add { provider, name, from: key_env }
+                        }
+                        ProviderKeys::List => ProviderKeysCommand::List,
+                        ProviderKeys::Revoke { id } => ProviderKeysCommand::Revoke { id },
+                    };
+                    return in_runtime(run::provider_keys(config()?, command));
+                }
             };
             in_runtime(run::keys(config()?, command))
         }

@@ -10,11 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body;
 use tachograph_console::{Closing, ConsoleOptions, Health, KeyCheck, LoginTokens};
-use tachograph_gateway::commands::{self, CommandError, KeysCommand, ReconcileCommand, RepriceCommand, WhatIfCommand};
+use tachograph_gateway::commands::{
+    self, CommandError, KeysCommand, ProviderKeysCommand, ReconcileCommand, RepriceCommand, WhatIfCommand,
+};
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
-    Door, Endpoints, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced, Router, Scrape, Upstream, metrics, privacy,
-    process, serve as serve_connections, stack,
+    Door, Endpoints, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced, Router, Scrape, Upstream, Vault, metrics,
+    privacy, process, reload_vault, serve as serve_connections, stack,
 };
 use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, Retention, RouteOptions};
 use tachograph_pricing::PriceBook;
@@ -35,6 +37,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 const LEFT_BEHIND: Duration = Duration::from_secs(15);
 /// And the records still queued so long to reach the store.
 const FLUSH: Duration = Duration::from_secs(15);
+/// A provider's key that another process kept or forgot counts after at most this long.
+const VAULT_RELOAD: Duration = Duration::from_secs(2);
 
 pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), CommandError> {
     let store = process::open_store(&config).await?;
@@ -44,6 +48,8 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let mut logger = keeping::start(&config, store.clone())?;
     let prices = prices(&config)?;
     let endpoints = endpoints(&config);
+    let vault = Vault::open(&config.data_dir, &|name| std::env::var(name).ok())?;
+    vault.load(&*store, &endpoints).await?;
     let watch = PriceWatch::new(prices.clone(), config_file);
     let metrics = metrics(endpoints.clone(), prices.clone());
     let sink = Counted::new(Edited::new(logger.intake(), privacy::edit(&config)?), metrics.clone());
@@ -80,6 +86,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let scrape = Scrape::new(metrics, move || counted.figures(), locked);
 
     let mut background = JoinSet::new();
+    background.spawn(reload_vault(vault, endpoints.clone(), store.clone(), VAULT_RELOAD));
     background.spawn(process::reload_keys(keys, store.clone()));
     background.spawn(fleet.clone().watch(store.clone()));
     background.spawn(retention.run(store.clone()));
@@ -147,6 +154,13 @@ pub(crate) async fn migrate(config: Config) -> Result<(), CommandError> {
 pub(crate) async fn keys(config: Config, command: KeysCommand) -> Result<(), CommandError> {
     let store = process::open_store(&config).await?;
     commands::keys(command, &*store, &mut io::stdout()).await?;
+    store.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn provider_keys(config: Config, command: ProviderKeysCommand) -> Result<(), CommandError> {
+    let store = process::open_store(&config).await?;
+    commands::provider_keys(command, &config, &*store, &mut io::stdin(), &mut io::stdout()).await?;
     store.close().await?;
     Ok(())
 }

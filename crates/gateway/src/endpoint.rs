@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, Uri};
 use tachograph_providers::{Api, AuthStyle, DialectId, Provider, Registry, Variant};
 use tachograph_reply::{ApiError, ErrorKind};
 use tachograph_routing::{Clock, fits};
+use uuid::Uuid;
 
-use crate::config::{AllowedTarget, Environment, ProviderConfig};
+use crate::config::{AllowedTarget, Environment, ProviderConfig, Secret};
 use crate::credential::{Credential, Credentials};
 use crate::demo;
 use crate::place::{Parts, Place, Setting, not_set, region_in};
@@ -32,6 +34,8 @@ pub struct Endpoint {
     /// Only public addresses are connected to.
     public_only: bool,
     credentials: Credentials,
+    /// Keys out of the vault, with their ids; they serve where the configuration and the environment have none.
+    vaulted: ArcSwap<(Vec<Uuid>, Credentials)>,
     clock: Clock,
     models: Vec<String>,
     /// What models are called there, where that is not their name.
@@ -68,6 +72,7 @@ impl Endpoint {
             place: place_of(&provider.base_url)?,
             variants: variants.collect(),
             credentials,
+            vaulted: ArcSwap::default(),
             clock: Clock::start(),
             models: config.models.clone(),
             deployments: config.deployments.clone(),
@@ -100,7 +105,7 @@ impl Endpoint {
     /// Whether it can be called with a key of our own.
     #[must_use]
     pub fn has_key(&self) -> bool {
-        !self.credentials.is_empty()
+        !self.credentials.is_empty() || !self.vaulted.load().1.is_empty()
     }
 
     /// The refusal of a request that the provider would only refuse for want of a key: it says where one goes. Nothing,
@@ -123,7 +128,7 @@ impl Endpoint {
         Some(ApiError::unauthorized(
             "no_provider_key",
             format!(
-                "There is no key for {name} here: set {variable} or providers.{name}.api_keys{more} and start the gateway anew, or \
+                "There is no key for {name} here: set {variable} or providers.{name}.api_keys{more} and start the gateway anew, keep one with `gateway keys provider add {name}`, or \
                  send a key of your own, with the gateway's key in Helicone-Auth."
             ),
         ))
@@ -139,20 +144,32 @@ impl Endpoint {
     }
 
     /// The credential whose turn it is; those that are benched sit out.
-    pub(crate) fn credential(&self) -> Option<&Arc<Credential>> {
-        self.credentials.next(self.clock.now())
+    pub(crate) fn credential(&self) -> Option<Arc<Credential>> {
+        self.with_credentials(|credentials| credentials.next(self.clock.now()).cloned())
+    }
+
+    fn with_credentials<T>(&self, of: impl FnOnce(&Credentials) -> T) -> T {
+        if self.credentials.is_empty() { of(&self.vaulted.load().1) } else { of(&self.credentials) }
+    }
+
+    /// Takes the keys of these ids out of the vault, unless it has them already: turns and benches stay then.
+    pub(crate) fn take_vaulted(&self, ids: Vec<Uuid>, keys: impl FnOnce() -> Vec<Secret>) {
+        if self.vaulted.load().0 != ids {
+            let credentials = Credentials::of_keys(&self.provider, &keys());
+            self.vaulted.store(Arc::new((ids, credentials)));
+        }
     }
 
     /// Benches a credential for so long. Returns whether another one is left.
     #[must_use]
     pub fn bench(&self, number: u32, span: Duration) -> bool {
-        self.credentials.turns().bench(number, span, self.clock.now())
+        self.with_credentials(|credentials| credentials.turns().bench(number, span, self.clock.now()))
     }
 
     /// How many credentials there are, and how many of them are benched.
     #[must_use]
     pub fn keys_status(&self) -> (usize, usize) {
-        self.credentials.turns().status(self.clock.now())
+        self.with_credentials(|credentials| credentials.turns().status(self.clock.now()))
     }
 
     /// The model names it is configured to serve, patterns among them.
@@ -355,6 +372,7 @@ impl Endpoint {
             is_target: true,
             public_only,
             credentials: Credentials::default(),
+            vaulted: ArcSwap::default(),
             clock: Clock::start(),
             models: Vec::new(),
             deployments: BTreeMap::new(),
@@ -397,6 +415,7 @@ impl Endpoint {
             is_target: false,
             public_only: false,
             credentials: Credentials::default(),
+            vaulted: ArcSwap::default(),
             clock: Clock::start(),
             models,
             deployments: BTreeMap::new(),

@@ -62,6 +62,7 @@ mod session;
 mod stack;
 mod target;
 mod upstream;
+mod vault;
 
 pub use admit::Door;
 pub use endpoint::{Endpoint, Endpoints};
@@ -78,3 +79,4 @@ pub use serve::serve;
 pub use stack::{EdgeBody, Gateway, stack};
 pub use target::names_target;
 pub use upstream::Upstream;
+pub use vault::{ProviderKey, Vault, VaultError, forget_provider_key, provider_keys, reload_vault};

@@ -7,6 +7,7 @@ mod history;
 mod keys;
 mod price;
 mod pricing;
+mod provider_keys;
 mod reconcile;
 mod reprice;
 mod what_if;
@@ -17,6 +18,7 @@ pub use history::Period;
 pub use keys::{KeysCommand, first_key, keys};
 pub use price::price;
 pub use pricing::{PricingCommand, pricing};
+pub use provider_keys::{ProviderKeysCommand, provider_keys};
 pub use reconcile::{Bill, ReconcileCommand, reconcile};
 pub use reprice::{RepriceCommand, reprice};
 pub use what_if::{WhatIfCommand, what_if};
@@ -27,6 +29,7 @@ use tachograph_store::StoreError;
 use thiserror::Error;
 
 use crate::config::Faults;
+use crate::vault::VaultError;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -57,6 +60,17 @@ impl CommandError {
             Self::Unavailable(_) => 69,
             Self::Internal(_) => 70,
             Self::Io(_) => 74,
+        }
+    }
+}
+
+impl From<VaultError> for CommandError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Store(error) => error.into(),
+            VaultError::Io(error) => error.into(),
+            VaultError::BadMasterKey(_) => Self::Usage(error.to_string()),
+            VaultError::Random(_) | VaultError::DoesNotOpen => Self::Internal(error.to_string()),
         }
     }
 }

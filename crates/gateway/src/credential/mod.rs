@@ -15,7 +15,7 @@ use tachograph_providers::{AuthStyle, Provider};
 use tachograph_reply::ApiError;
 use tachograph_routing::Keys;
 
-use crate::config::{Environment, KeyConfig, ProviderConfig};
+use crate::config::{Environment, KeyConfig, ProviderConfig, Secret};
 use crate::upstream::Pool;
 
 pub(crate) use aws::{AwsKeys, SIGNATURE_HEADERS, is_signature};
@@ -74,6 +74,24 @@ impl Credentials {
                 AuthStyle::Bearer | AuthStyle::Header(_) | AuthStyle::None => None,
             });
         }
+        Self::taking_turns(kinds)
+    }
+
+    /// Those of keys out of the vault: a key, Amazon's `access key:secret[:session token]`, or the JSON of a service
+    /// account of Google's.
+    pub(crate) fn of_keys(provider: &Provider, keys: &[Secret]) -> Self {
+        let kind = |key: &Secret| match &provider.auth {
+            AuthStyle::Aws { .. } if key.expose().contains(':') => {
+                let mut parts = key.expose().splitn(3, ':');
+                AwsKeys::new(parts.next()?, parts.next()?, parts.next()).map(Kind::Aws)
+            }
+            AuthStyle::Google if key.expose().starts_with('{') => Some(Kind::Google(GoogleAccount::new(key.expose()))),
+            auth => in_header(auth, key.expose()),
+        };
+        Self::taking_turns(keys.iter().filter_map(kind).map(|kind| (1, kind)).collect())
+    }
+
+    fn taking_turns(kinds: Vec<(u32, Kind)>) -> Self {
         let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
         let weights: Vec<u32> = kinds.iter().map(|(weight, _)| *weight).collect();
         let numbered = kinds.into_iter().enumerate();
@@ -168,7 +186,6 @@ pub(crate) fn take_aws(headers: &mut HeaderMap) -> Option<AwsKeys> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
 
     #[test]
     fn keys_take_turns_by_their_weight() {
