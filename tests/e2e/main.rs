@@ -3,6 +3,7 @@
 
 mod ai_gateway;
 mod bad_input;
+mod cache;
 mod commands;
 mod demo;
 mod embeddings;

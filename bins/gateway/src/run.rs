@@ -15,8 +15,8 @@ use tachograph_gateway::commands::{
 };
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
-    Door, Endpoints, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced, Router, Scrape, Upstream, Vault, metrics,
-    privacy, process, reload_vault, serve as serve_connections, stack,
+    AnswerCache, CacheWriter, Door, Endpoints, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced, Router, Scrape,
+    Upstream, Vault, metrics, privacy, process, reload_vault, serve as serve_connections, stack,
 };
 use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, Retention, RouteOptions};
 use tachograph_pricing::PriceBook;
@@ -60,7 +60,8 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     }
     let logs = logs(&config, keys.clone(), prices.clone(), limits.clone(), sink.clone());
     let leaving = Leaving::new(&config.streams);
-    let gateway = gateway(&config, keys.clone(), router.clone(), limits.clone(), sink, leaving.clone())?;
+    let (cache, writer) = cache(&config)?;
+    let gateway = gateway(&config, keys.clone(), router.clone(), limits.clone(), cache, sink, leaving.clone())?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
     let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
@@ -87,6 +88,9 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
 
     let mut background = JoinSet::new();
     background.spawn(reload_vault(vault, endpoints.clone(), store.clone(), VAULT_RELOAD));
+    if let Some(writer) = writer {
+        background.spawn(writer.run());
+    }
     background.spawn(process::reload_keys(keys, store.clone()));
     background.spawn(fleet.clone().watch(store.clone()));
     background.spawn(retention.run(store.clone()));
@@ -136,7 +140,8 @@ pub(crate) async fn demo(config: Config, days: u16, calls: usize, seed: u64) -> 
     let router = router(&config, endpoints, prices);
     let limits = limits::of(&config, &store, router.clone())?;
     let sink = Counted::new(Edited::new(logger.intake(), privacy::edit(&config)?), metrics);
-    let gateway = gateway(&config, keys, router, limits, sink, Leaving::new(&config.streams))?;
+    let (cache, _nothing_is_shared) = cache(&config)?;
+    let gateway = gateway(&config, keys, router, limits, cache, sink, Leaving::new(&config.streams))?;
     let mut out = io::stdout();
     let report = commands::demo(gateway, &key, days, calls, seed, &mut out).await?;
     let left = logger.finish(FLUSH).await;
@@ -197,6 +202,10 @@ fn endpoints(config: &Config) -> Arc<Endpoints> {
     Arc::new(Endpoints::new(&config.providers, &environment).allowing(&config.upstream.allow_targets))
 }
 
+fn cache(config: &Config) -> Result<(AnswerCache, Option<CacheWriter>), CommandError> {
+    AnswerCache::of(&config.cache).map_err(|error| CommandError::Usage(format!("cache.backend: {error}")))
+}
+
 fn router(config: &Config, endpoints: Arc<Endpoints>, prices: Arc<PriceBook>) -> Arc<Router> {
     Arc::new(Router::new(endpoints, prices, config.routes.clone(), &config.retries))
 }
@@ -206,6 +215,7 @@ fn gateway<B>(
     keys: Arc<KeyRing>,
     router: Arc<Router>,
     limits: Arc<Limits>,
+    cache: AnswerCache,
     sink: Sink,
     leaving: Leaving,
 ) -> Result<Gateway<B>, CommandError>
@@ -217,7 +227,7 @@ where
     let keep = config.logging.max_body.bytes();
     let keep_body = (config.logging.bodies == Bodies::Full).then_some(keep);
     let sink = Priced::new(sink, router.prices().clone()).settling(limits.clone());
-    let door = Door { keys, router, max_body: config.max_request_body.bytes(), keep_body, limits };
+    let door = Door { keys, router, max_body: config.max_request_body.bytes(), keep_body, limits, cache };
     Ok(stack(door, upstream, sink, keep, config.streams.keep_alive(), leaving))
 }
 

@@ -417,7 +417,15 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
+        let state = lock(&self.flight.state);
+        let left = match &state.source {
+            Source::Over(_) => Some(0),
+            Source::Body(body) => body.size_hint().exact(),
+            Source::Asking(_) => None,
+        };
+        let unread = state.pieces.iter().skip(self.read.saturating_sub(state.gone));
+        let unread: u64 = unread.map(|piece| piece.data.len() as u64).sum();
+        left.map_or_else(SizeHint::default, |left| SizeHint::with_exact(left + unread))
     }
 }
 

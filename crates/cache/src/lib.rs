@@ -57,7 +57,7 @@
 //! # To change it
 //!
 //! A header is a line in `wish.rs`. A backend implements [`Backend`](backend::Backend) and is added to
-//! `tests/conformance.rs`, where all answer alike.
+//! the suite where all answer alike.
 
 mod answer;
 pub mod backend;

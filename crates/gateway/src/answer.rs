@@ -11,6 +11,7 @@ use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
+use tachograph_cache::{Broken, Replay, Seat};
 use tachograph_reply::ApiError;
 use tachograph_telemetry::Served;
 use tower::{Layer, Service};
@@ -30,6 +31,10 @@ pin_project! {
         Relay { #[pin] body: Relay },
         /// The provider's stream, event by event in the client's dialect.
         Translate { #[pin] body: Translate },
+        /// A stored answer.
+        Stored { #[pin] body: Replay },
+        /// An answer that others may read too.
+        Shared { #[pin] body: Seat<AnswerBody> },
         /// An answer whose beginning was held back.
         Held { held: VecDeque<Frame<Bytes>>, rest: Pin<Box<AnswerBody>> },
     }
@@ -50,6 +55,8 @@ impl Body for AnswerBody {
             AnswerBodyProj::Whole { body } => body.poll_frame(cx).map_err(|never| match never {}),
             AnswerBodyProj::Relay { body } => body.poll_frame(cx),
             AnswerBodyProj::Translate { body } => body.poll_frame(cx),
+            AnswerBodyProj::Stored { body } => body.poll_frame(cx).map_err(|never| match never {}),
+            AnswerBodyProj::Shared { body } => body.poll_frame(cx).map_err(|broken| as_it_was(&broken)),
             AnswerBodyProj::Held { held, rest } => match held.pop_front() {
                 Some(frame) => Poll::Ready(Some(Ok(frame))),
                 None => rest.as_mut().poll_frame(cx),
@@ -62,6 +69,8 @@ impl Body for AnswerBody {
             Self::Whole { body } => body.is_end_stream(),
             Self::Relay { body } => body.is_end_stream(),
             Self::Translate { body } => body.is_end_stream(),
+            Self::Stored { body } => body.is_end_stream(),
+            Self::Shared { body } => body.is_end_stream(),
             Self::Held { held, rest } => held.is_empty() && rest.is_end_stream(),
         }
     }
@@ -71,6 +80,8 @@ impl Body for AnswerBody {
             Self::Whole { body } => body.size_hint(),
             Self::Relay { body } => body.size_hint(),
             Self::Translate { body } => body.size_hint(),
+            Self::Stored { body } => body.size_hint(),
+            Self::Shared { body } => body.size_hint(),
             Self::Held { held, rest } => {
                 let held: usize = held.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
                 let (held, rest) = (held as u64, rest.size_hint());
@@ -81,6 +92,11 @@ impl Body for AnswerBody {
             }
         }
     }
+}
+
+/// What broke a shared answer off.
+fn as_it_was(broken: &Broken) -> UpstreamBroken {
+    broken.0.downcast_ref().copied().unwrap_or(UpstreamBroken::Connection)
 }
 
 /// Turns errors into answers in the caller's dialect. Nothing above sees a typed error, so everything that needs one

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use tachograph_cache::Wish;
 use tachograph_providers::Api;
 use tachograph_ratelimit::Policy;
+use tachograph_record::OrgId;
 use tachograph_reply::ErrorShape;
 use tachograph_routing::{Backoff, Class, Lane};
 use tachograph_telemetry::Trip;
@@ -42,6 +44,8 @@ pub(crate) struct Call {
     pub candidates: Vec<Candidate>,
     /// How often the caller wants each of them asked, where it says so.
     pub retries: Option<Retries>,
+    /// What its caller wants of the cache, and whose answers it may be given.
+    pub wish: Option<Box<(Wish, OrgId)>>,
     /// The rate limits that it brings itself.
     pub policies: Vec<Policy>,
     /// The client's side of a session, where it asks for a WebSocket.

@@ -56,28 +56,35 @@ impl<S: RecordSink> RecordSink for Priced<S> {
     }
 
     fn accept(&self, mut record: LogRecord) -> Receipt {
-        if let Some(usage) = estimate::usage(&record) {
+        // What the cache served was counted where it came from.
+        let is_hit = record.control.cache.as_ref().is_some_and(|cache| cache.status.served());
+        if let (Some(usage), false) = (estimate::usage(&record), is_hit) {
             record.reading.usage = UsageReading::Known(usage);
         }
         self.price_abandoned(&mut record);
-        // What only counts tokens uses none.
-        let free = is_free(&record.asked.api);
-        if let (Some(provider), false) = (&record.provider, free || record.reading.usage == UsageReading::Absent) {
-            let context = PriceContext {
-                service_tier: record.reading.service_tier.as_deref(),
-                ..PriceContext::at(record.timing.received_at)
-            };
-            // The model as answered is the more precise name; a deployment's own name may be known only as asked.
-            let names = [&record.reading.model, &record.provider_model, &record.asked.model];
-            let names = names.into_iter().filter_map(Option::as_deref);
-            record.cost =
-                first_known(&self.prices.for_org(record.asked.org), provider, names, &record.reading.usage, &context);
+        if let Some(cost) = cost_at_end(&record, &self.prices) {
+            record.cost = cost;
         }
         if let Some(limits) = &self.limits {
             limits.settle(&record);
         }
         self.inner.accept(record)
     }
+}
+
+/// What a call costs that is over; `None` where its usage or its provider is not known, or where it costs nothing.
+pub(crate) fn cost_at_end(record: &LogRecord, prices: &PriceBook) -> Option<CostState> {
+    let reading = &record.reading;
+    // What only counts tokens uses none.
+    if is_free(&record.asked.api) || reading.usage == UsageReading::Absent {
+        return None;
+    }
+    let provider = record.provider.as_deref()?;
+    let context =
+        PriceContext { service_tier: reading.service_tier.as_deref(), ..PriceContext::at(record.timing.received_at) };
+    // The model as answered is the more precise name; a deployment's own name may be known only as asked.
+    let names = [&reading.model, &record.provider_model, &record.asked.model].into_iter().filter_map(Option::as_deref);
+    Some(first_known(&prices.for_org(record.asked.org), provider, names, &reading.usage, &context))
 }
 
 /// What a recorded call costs at these prices, as of its own time; `None` where its usage or its provider is not known,

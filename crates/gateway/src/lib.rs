@@ -7,7 +7,9 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //! use tachograph_gateway::config::{Config, Sources, load};
-//! use tachograph_gateway::{Door, Endpoints, KeyRing, Leaving, Limits, Router, Upstream, serve, stack};
+//! use tachograph_gateway::{
+//!     AnswerCache, Door, Endpoints, KeyRing, Leaving, Limits, Router, Upstream, serve, stack,
+//! };
 //! use tachograph_pricing::PriceBook;
 //!
 //! let config = load(&Sources::of_process(None))?;
@@ -21,6 +23,7 @@
 //!     max_body: config.max_request_body.bytes(),
 //!     keep_body: Some(config.logging.max_body.bytes()),
 //!     limits,
+//!     cache: AnswerCache::of(&config.cache)?.0,
 //! };
 //! let (upstream, leaving) = (Upstream::new(&config.upstream)?, Leaving::new(&config.streams));
 //! let keep = config.logging.max_body.bytes();
@@ -33,6 +36,7 @@
 
 mod admit;
 mod answer;
+mod cache;
 mod call;
 mod codec;
 pub mod commands;
@@ -65,6 +69,7 @@ mod upstream;
 mod vault;
 
 pub use admit::Door;
+pub use cache::AnswerCache;
 pub use endpoint::{Endpoint, Endpoints};
 pub use keys::{Holder, KEY_PREFIX, KeyRing, generate, row_of};
 pub use leaving::Leaving;
@@ -77,6 +82,7 @@ pub use router::{KeysStatus, Router, RoutingStatus};
 pub use scrape::{Scrape, metrics};
 pub use serve::serve;
 pub use stack::{EdgeBody, Gateway, stack};
+pub use tachograph_cache::backend::Writer as CacheWriter;
 pub use target::names_target;
 pub use upstream::Upstream;
 pub use vault::{ProviderKey, Vault, VaultError, forget_provider_key, provider_keys, reload_vault};

@@ -17,6 +17,7 @@ use tower_http::trace::TraceLayer;
 
 use crate::admit::{AdmitLayer, Door};
 use crate::answer::AnswerErrorsLayer;
+use crate::cache::CacheLayer;
 use crate::codec::CodecLayer;
 use crate::fallback::FallbackLayer;
 use crate::hold::HoldLayer;
@@ -50,6 +51,7 @@ where
 {
     let router = door.router.clone();
     let limits = door.limits.clone();
+    let cache = CacheLayer { cache: door.cache.clone(), prices: router.prices().clone() };
     let layers = ServiceBuilder::new()
         .boxed_clone()
         // A panic costs its own call an answer, never the process: outermost, so that it holds for every layer below.
@@ -82,7 +84,8 @@ where
         .layer(AdmitLayer(Arc::new(door)))
         // What may not be spent is not sent. It stands above the cache, whose hits give back what was taken for them.
         .layer(LimitLayer(limits))
-        // Here stands the cache: a hit needs no live provider, and no typed error.
+        // A hit needs no live provider, and no typed error. What is kept is judged by its record, when that is closed.
+        .layer(cache)
         // Errors become answers in one place; what needs them typed (retries, fallbacks) stands below.
         .layer(AnswerErrorsLayer)
         // Who is asked, in which order, and again, each try on the record.

@@ -63,6 +63,6 @@ pub use metrics::{Counted, Figure, KnownNames, Metrics};
 pub use receipt::Receipt;
 pub use served::{OnEnd, Served};
 pub use service::Meter;
-pub use shared_tap::SharedTap;
+pub use shared_tap::{Seen, SharedTap};
 pub use sink::RecordSink;
 pub use trip::Trip;

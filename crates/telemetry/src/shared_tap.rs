@@ -23,11 +23,12 @@ struct State {
 }
 
 /// What was seen so far.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Seen {
-    pub(crate) content: bool,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Content: text, a tool call, reasoning.
+    pub content: bool,
     /// The terminal event.
-    pub(crate) settled: bool,
+    pub settled: bool,
 }
 
 impl SharedTap {
@@ -50,8 +51,9 @@ impl SharedTap {
         state.seen.settled |= settled;
     }
 
-    /// The meter's look at a piece the client gets.
-    pub(crate) fn see(&self, piece: &Bytes) -> Seen {
+    /// A look at a piece the client gets: the meter's, or that of a layer which keeps what was seen beside the piece.
+    #[must_use]
+    pub fn see(&self, piece: &Bytes) -> Seen {
         if !self.fed_below {
             self.feed(piece);
         }
@@ -74,6 +76,14 @@ impl SharedTap {
         let ended = read.ended || read.error.is_some();
         state.read = Some(read);
         ended
+    }
+
+    /// What was read, once no more bytes will come; it may be asked again.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        let mut state = self.lock();
+        let State { tap, read, .. } = &mut *state;
+        read.get_or_insert_with(|| tap.finish()).clone()
     }
 
     /// What was read, once no more bytes will come.

@@ -24,6 +24,7 @@ use tachograph_telemetry::{Served, Trip};
 use tower::{Layer, Service};
 
 use crate::answer::AnswerBody;
+use crate::cache::AnswerCache;
 use crate::call::{Call, Way};
 use crate::keys::KeyRing;
 use crate::limits::Limits;
@@ -54,6 +55,8 @@ pub struct Door {
     pub keep_body: Option<usize>,
     /// Rate limits and budgets.
     pub limits: Arc<Limits>,
+    /// Answers that are kept.
+    pub cache: AnswerCache,
 }
 
 /// Puts [`Admit`] before a service of [`Call`]s.
@@ -168,6 +171,7 @@ impl Door {
         let retries = wishes::retries(&head.headers);
         let policies = policies(&head.headers, trip);
         let target = target::named(&head.headers);
+        let wish = self.cache.wish(&head.headers);
         let told = attribution::take(&mut head.headers);
         let mut asked = asked_by_head(head, told);
         let omit_request = asked.omit_request || self.keep_body.is_none();
@@ -216,10 +220,10 @@ impl Door {
         let resolved = route.and_then(|route| {
             content.check(&route, &read)?;
             let resolved = self.resolve(&route, &content, &asked.record.attribution, &read, trip)?;
-            Ok((route, resolved))
+            Ok((route, resolved, wish?))
         });
         trip.asked(asked.record);
-        let (route, resolved) = resolved?;
+        let (route, resolved, wish) = resolved?;
         resolved.notes.into_iter().for_each(|note| trip.note(note));
         Ok(Admitted::Call(Box::new(Call {
             trip: trip.clone(),
@@ -235,6 +239,7 @@ impl Door {
             omit_response: omit_response || self.keep_body.is_none(),
             candidates: resolved.candidates,
             retries,
+            wish: (!wish.is_empty()).then(|| Box::new((wish, holder.org))),
             policies,
             socket,
         })))

@@ -4,6 +4,7 @@
 //! is read whole or not at all: [`load`] reports every fault at once, each with its path. Loading binds nothing and opens
 //! nothing but the file, and `Config::default()` runs.
 
+mod cache;
 mod fault;
 mod keeping;
 mod limits;
@@ -26,6 +27,7 @@ use tachograph_ratelimit::Budget;
 use tachograph_redact::{BadRule, Policy, Privacy, Redactor, Rule};
 use tachograph_routing::Routes;
 
+pub use cache::CacheConfig;
 pub use fault::{Fault, Faults};
 pub use keeping::{LoggerConfig, RetentionConfig, SpoolConfig};
 pub use limits::{LimitsConfig, UnknownModel};
@@ -61,6 +63,8 @@ pub struct Config {
     pub retries: RetriesConfig,
     /// Connections to providers.
     pub upstream: UpstreamConfig,
+    /// Answers that are kept.
+    pub cache: CacheConfig,
     /// Rate limits.
     pub limits: LimitsConfig,
     /// Budgets.
@@ -91,6 +95,7 @@ impl Default for Config {
             routes: Routes::new(),
             retries: RetriesConfig::default(),
             upstream: UpstreamConfig::default(),
+            cache: CacheConfig::default(),
             limits: LimitsConfig::default(),
             budgets: Vec::new(),
             streams: StreamsConfig::default(),

@@ -1,0 +1,57 @@
+//! What makes two calls the same.
+
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue};
+use tachograph_cache::{Plan, RequestKey, Subject, Tenant};
+
+use crate::admit::PROVIDER_KEY_HEADERS;
+use crate::call::{Call, Way};
+use crate::credential::is_signature;
+
+/// Headers that change what a provider answers, by how their names begin.
+const CHANGING: [&str; 5] = ["anthropic-", "openai-", "x-goog-user-project", "aws-access-key", "aws-region"];
+
+/// What is to be done for a call, and its key but for who serves it; `None` where there is nothing.
+pub(super) fn of(call: &mut Call) -> Option<(Plan, RequestKey)> {
+    let (mut wish, org) = *call.wish.take()?;
+    // What is polled must not stand still because a configuration says that answers are kept.
+    if !wish.told && call.api.is_none() {
+        (wish.read, wish.save) = (false, false);
+    }
+    if wish.is_empty() {
+        return None;
+    }
+    let id = org.uuid();
+    let tenant = Tenant::new(id.as_bytes());
+    let (way, path, query) = match &call.way {
+        Way::Gateway(path, query) => ("gateway", *path, query.as_deref().unwrap_or_default()),
+        Way::Proxy(path) => ("proxy", path.as_str(), ""),
+    };
+    let api = call.api.map_or("", |api| api.name());
+    let stream = if call.stream { "stream" } else { "" };
+    let model = call.model.as_deref().unwrap_or_default();
+    let route = [call.method.as_str(), way, path, query, api, stream, model];
+    let headers = call.headers.iter().filter(|(name, value)| matters(name, value));
+    let headers = headers.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())).collect();
+    let seed = wish.seed.as_deref();
+    let key = Subject { tenant, route: &route, headers, seed, ignore: &wish.ignore, body: &call.body }.key();
+    let first = call.candidates.first();
+    let provider = first.map_or("", |candidate| &**candidate.endpoint.name());
+    let target = target(provider, first.and_then(|candidate| candidate.model.as_deref()));
+    let plan = Plan::new(wish, tenant, key.served_by(&target), key.fingerprint());
+    Some((plan, key))
+}
+
+/// Who serves, as one text.
+pub(super) fn target(provider: &str, model: Option<&str>) -> String {
+    format!("{provider}/{}", model.unwrap_or_default())
+}
+
+fn matters(name: &HeaderName, value: &HeaderValue) -> bool {
+    if PROVIDER_KEY_HEADERS.contains(name) {
+        // Google's tokens change every hour, and Amazon's signatures with every call; whose they are the tenant says.
+        let passing = *name == AUTHORIZATION && (value.as_bytes().starts_with(b"Bearer ya29.") || is_signature(value));
+        return !passing;
+    }
+    *name == ACCEPT || *name == CONTENT_TYPE || CHANGING.iter().any(|start| name.as_str().starts_with(start))
+}
