@@ -154,7 +154,7 @@ mod tests {
             key(|subject| subject.seed = Some("")),
             key(|subject| subject.seed = Some("s")),
             key(|subject| subject.headers[1].1 = b"another"),
-            key(|subject| drop(subject.headers.pop())),
+            key(|subject| _ = subject.headers.pop()),
             key(|subject| subject.body = br#"{"model":"m","messages":[],"user":"u"}"#),
             key(|subject| subject.body = b"{\"model\":\"m\",\"messages\":[]"),
         ];
