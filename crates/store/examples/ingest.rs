@@ -63,7 +63,7 @@ fn call(at: usize, bodies: bool) -> LogRecord {
     parameters.push(Bytes::from_static(b"temperature"), Bytes::from_static(b"0.7"));
     parameters.push(Bytes::from_static(b"max_tokens"), Bytes::from_static(b"1024"));
     let line = |meter: &str, count: u64, price: &str, atto: u64| CostLine {
-        meter: meter.to_owned().into(),
+        meter: meter.to_owned(),
         quantity: count.to_string(),
         price: price.to_owned(),
         per: 1_000_000,

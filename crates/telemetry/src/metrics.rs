@@ -16,6 +16,9 @@ use tachograph_record::{LogRecord, Origin, Usage};
 
 use crate::{Receipt, RecordSink, Trip};
 
+/// What of a call's usage a series counts.
+type CountOf = fn(&Usage) -> u64;
+
 /// Models that have series of their own, at most; what comes later is `other`. Half of the room is for models that served:
 /// asking in vain for all that there are must not take theirs.
 const MOST: usize = 500;
@@ -25,7 +28,7 @@ const OTHER: &str = "other";
 const SECONDS: [f64; 14] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 const VERDICTS: [&str; 5] = ["allowed", "denied", "warned", "downgraded", "unavailable"];
 /// What a token was, and how many of these a usage has. The kinds do not contain each other.
-const KINDS: [(&str, fn(&Usage) -> u64); 5] = [
+const KINDS: [(&str, CountOf); 5] = [
     ("input", |usage| {
         usage.input_total().saturating_sub(usage.cache_read_total()).saturating_sub(usage.cache_write_total())
     }),
