@@ -27,7 +27,7 @@
 //! ```
 //!
 //! The layer takes one line in an axum router (`.layer(limits)`); where the body is another than [`Bytes`](bytes::Bytes), it has
-//! to be `From<Bytes>`, as axum's is. `examples/limit_axum.rs` shows it with a budget.
+//! to be `From<Bytes>`, as axum's is. `examples/limit_axum.rs` shows it.
 //!
 //! # What there is
 //!
