@@ -49,3 +49,13 @@ test('catching up joins, or finds a gap', () => {
   assert.equal(catchUp(first, far, false).missed, true);
   assert.deepEqual(times(catchUp(NONE, far, false)), [99, 98]);
 });
+
+test('a stored answer and a look at what is there use nothing; an answer without usage may have cost something', async () => {
+  const { mayHaveCost } = await import('../assets/outcome.js');
+  const call = { method: 'POST', outcome: 'complete', cost: { status: 'no_usage' }, control: {} };
+  assert.equal(mayHaveCost(call), true);
+  assert.equal(mayHaveCost({ ...call, control: { cache: { status: 'miss' } } }), true);
+  assert.equal(mayHaveCost({ ...call, control: { cache: { status: 'joined' } } }), false);
+  assert.equal(mayHaveCost({ ...call, method: 'GET' }), false);
+  assert.equal(mayHaveCost({ ...call, method: 'GET', cost: { status: 'unknown_model' } }), true);
+});

@@ -21,6 +21,9 @@ export function outcomeOf(outcome) {
  * @param {any} call
  */
 export function mayHaveCost(call) {
+  const { status: cached = 'miss' } = call.control?.cache ?? {};
+  // A stored answer uses nothing, nor does a look at what is there.
+  if (call.cost.status === 'no_usage' && (cached !== 'miss' || call.method === 'GET')) return false;
   return call.cost.status !== 'no_usage' || ['complete', 'cut_short', 'client_gone', 'interrupted'].includes(call.outcome);
 }
 
