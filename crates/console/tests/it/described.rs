@@ -40,6 +40,7 @@ fn sample(name: &str) -> String {
         "previous_until" => "2&previous_from=1".into(),
         "step" => "1d&from=1&until=9".into(),
         "format" => "csv".into(),
+        "bodies" => "true".into(),
         "until" => "9000".into(),
         "top" => "3".into(),
         _ => "200".into(),
