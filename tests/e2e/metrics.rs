@@ -17,7 +17,7 @@ async fn hard_case_36_metrics_count_calls_and_no_callers_words_become_series() {
     };
     let series = |told: &str| told.lines().filter(|line| !line.starts_with('#')).count();
     let told = read().await;
-    assert!(told.contains("tachograph_calls_total{provider=\"openai\",model=\"gpt-4o-mini\""), "{told}");
+    assert!(told.contains("tachograph_calls_total{provider=\"openai\",model=\"gpt-4o-mini-2024-07-18\""), "{told}");
     assert!(told.contains("kind=\"input\"} 500") && told.contains("kind=\"output\"} 300"), "{told}");
     assert!(told.contains("tachograph_records_dropped_total 0") && told.ends_with("# EOF\n"), "{told}");
     for junk in 0..50 {
