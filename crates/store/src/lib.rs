@@ -3,7 +3,7 @@
 //! ```
 //! use bytes::Bytes;
 //! use tachograph_record::{
-//!     Asked, Attribution, Body, CostState, LogRecord, OrgId, Outcome, Parameters, Reading, RecordId, Timestamp, Timing,
+//!     Asked, Attribution, Body, Control, CostState, LogRecord, OrgId, Outcome, Reading, RecordId, Timestamp, Timing,
 //! };
 //! use tachograph_store::{Filter, Predicate, Search, open};
 //!
