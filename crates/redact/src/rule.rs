@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use memchr::memmem::Finder;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
@@ -84,7 +86,17 @@ pub(crate) struct TextRule {
 #[derive(Clone, Debug)]
 enum Find {
     Pattern(Regex, fn(&str) -> bool),
-    Exact(String),
+    Exact(Exact),
+}
+
+/// A secret, with its search prepared once: it runs over every text of every call. Its `Debug` does not show it.
+#[derive(Clone)]
+struct Exact(Box<Finder<'static>>);
+
+impl fmt::Debug for Exact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exact(…)")
+    }
 }
 
 /// A rule for places in JSON, ready to run.
@@ -135,7 +147,11 @@ impl TextRule {
 
     /// A secret that is known as it is.
     pub(crate) fn exact(secret: &str) -> Self {
-        Self { name: "known_secret".to_owned(), find: Find::Exact(secret.to_owned()), replace: "[secret]".to_owned() }
+        Self {
+            name: "known_secret".to_owned(),
+            find: Find::Exact(Exact(Box::new(Finder::new(secret).into_owned()))),
+            replace: "[secret]".to_owned(),
+        }
     }
 
     fn find<'a>(&'a self, text: &str, hits: &mut Vec<Hit<'a>>) {
@@ -148,9 +164,9 @@ impl TextRule {
             Find::Pattern(pattern, check) => {
                 pattern.find_iter(text).filter(|found| check(found.as_str())).for_each(|found| push(found.range()));
             }
-            Find::Exact(secret) => {
-                let starts = memchr::memmem::find_iter(text.as_bytes(), secret.as_bytes());
-                starts.for_each(|at| push(at..at + secret.len()));
+            Find::Exact(Exact(secret)) => {
+                let starts = secret.find_iter(text.as_bytes());
+                starts.for_each(|at| push(at..at + secret.needle().len()));
             }
         }
     }
