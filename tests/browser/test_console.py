@@ -162,6 +162,7 @@ def test_nobody_looks_in_without_a_login_and_a_link_works_once(filled, visit):
 def test_every_page_is_reached_by_keys_and_shows_its_rows(filled, visit):
     visited = log_in(filled, visit(viewport={"width": 1440, "height": 900}), "/")
     page = visited.page
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     for key, heading, shown in [
         ("r", "Requests", ".calls tbody tr"),
         ("s", "Sessions", ".grid-table tbody tr"),

@@ -17,6 +17,8 @@ export const useRef = /** @type {<T>(first: T) => { current: T }} */ (/** @type 
 
 export const useEffect = /** @type {(effect: () => unknown, inputs?: Inputs) => void} */ (/** @type {unknown} */ (hooks.useEffect));
 
+export const useLayoutEffect = /** @type {(effect: () => unknown, inputs?: Inputs) => void} */ (/** @type {unknown} */ (hooks.useLayoutEffect));
+
 export const useMemo = /** @type {<T>(make: () => T, inputs: Inputs) => T} */ (/** @type {unknown} */ (hooks.useMemo));
 
 export const useCallback = /** @type {<T extends Function>(callback: T, inputs: Inputs) => T} */ (/** @type {unknown} */ (hooks.useCallback));

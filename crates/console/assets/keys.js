@@ -1,5 +1,5 @@
 // @ts-check
-import { useEffect, useRef } from './html.js';
+import { useLayoutEffect, useRef } from './html.js';
 
 /** A first key waits so long for its second one. */
 const SEQUENCE_MS = 1_200;
@@ -13,7 +13,8 @@ export function useKeys(actions) {
   const held = useRef(actions);
   held.current = actions;
   const first = useRef(/** @type {{ key: string, at: number } | null} */ (null));
-  useEffect(() => {
+  // Before the first paint: whoever sees the page can type into it.
+  useLayoutEffect(() => {
     const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
       const target = /** @type {HTMLElement} */ (event.target);
       if (event.key.toLowerCase() === 'k' && (event.metaKey || event.ctrlKey)) {

@@ -1,4 +1,5 @@
 //! Every configuration in the documentation loads.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking, in its helpers too")]
 
 use std::path::{Path, PathBuf};
 
