@@ -1,12 +1,29 @@
 //! The built-in rules: a pattern, and where a pattern alone would find too much, a check.
 
+use crate::filter::in_any_case;
+
 /// A built-in rule.
 pub(crate) struct Builtin {
     pub(crate) name: &'static str,
     pub(crate) pattern: &'static str,
     pub(crate) replace: &'static str,
     pub(crate) check: fn(&str) -> bool,
+    /// One of these stands in whatever the pattern finds, as it is written there or, in the second list, in any mixture of
+    /// small and large letters. Without any, every text is looked at.
+    pub(crate) needs: (&'static [&'static str], &'static [&'static str]),
 }
+
+impl Builtin {
+    pub(crate) fn needs(&self) -> Option<impl Iterator<Item = String>> {
+        let (exact, any_case) = self.needs;
+        let known = !exact.is_empty() || !any_case.is_empty();
+        let exact = exact.iter().map(|piece| (*piece).to_owned());
+        known.then(|| exact.chain(any_case.iter().flat_map(|piece| in_any_case(piece))))
+    }
+}
+
+/// Nothing that is surely there.
+const NOTHING: (&[&str], &[&str]) = (&[], &[]);
 
 fn any(_: &str) -> bool {
     true
@@ -19,23 +36,44 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         pattern: r"(?i)[a-z0-9](?:[a-z0-9._%+\-]{0,63})@[a-z0-9](?:[a-z0-9\-]{0,62})(?:\.[a-z0-9\-]{1,63})*\.[a-z]{2,24}\b",
         replace: "[email]",
         check: any,
+        needs: (&["@"], &[]),
     },
-    Builtin { name: "credit_card", pattern: r"\b[2-6](?:[ \-]?[0-9]){12,18}\b", replace: "[credit card]", check: luhn },
-    Builtin { name: "iban", pattern: r"(?i)\b[a-z]{2}[0-9]{2}(?: ?[a-z0-9]){11,30}\b", replace: "[iban]", check: iban },
+    Builtin {
+        name: "credit_card",
+        pattern: r"\b[2-6](?:[ \-]?[0-9]){12,18}\b",
+        replace: "[credit card]",
+        check: luhn,
+        needs: NOTHING,
+    },
+    Builtin {
+        name: "iban",
+        pattern: r"(?i)\b[a-z]{2}[0-9]{2}(?: ?[a-z0-9]){11,30}\b",
+        replace: "[iban]",
+        check: iban,
+        needs: NOTHING,
+    },
     Builtin {
         name: "phone",
         pattern: r"(?:\+|\b00)[1-9][0-9]{0,2}[ .\-/]?(?:\(0?[0-9]{1,4}\)[ .\-/]?)?[0-9](?:[ .\-/]?[0-9]){5,12}\b|\(?\b[2-9][0-9]{2}\)?[ .\-][2-9][0-9]{2}[ .\-][0-9]{4}\b",
         replace: "[phone]",
         check: any,
+        needs: NOTHING,
     },
-    Builtin { name: "us_ssn", pattern: r"\b[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}\b", replace: "[ssn]", check: ssn },
+    Builtin {
+        name: "us_ssn",
+        pattern: r"\b[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}\b",
+        replace: "[ssn]",
+        check: ssn,
+        needs: NOTHING,
+    },
     Builtin {
         name: "ip_address",
         pattern: r"\b(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\b",
         replace: "[ip address]",
         check: any,
+        needs: NOTHING,
     },
-    Builtin { name: "secrets", pattern: SECRETS, replace: "[secret]", check: any },
+    Builtin { name: "secrets", pattern: SECRETS, replace: "[secret]", check: any, needs: (OF_SECRETS, &["arer "]) },
 ];
 
 /// Keys and tokens by their published forms: OpenAI, Anthropic, OpenRouter and their like (`sk-`, `pk-`), AWS, Google,
@@ -59,6 +97,57 @@ const SECRETS: &str = concat!(
     r"|(?i:bearer)\ +[A-Za-z0-9_\-.~+/=]{16,}",
     r"|://[^\s/:@]+:[^\s/@]{3,}@",
 );
+
+/// What the forms of keys and tokens begin with; `Bearer`, in any case, is told by its end.
+const OF_SECRETS: &[&str] = &[
+    "sk-",
+    "sk_",
+    "pk-",
+    "pk_",
+    "rk-",
+    "rk_",
+    "tk-",
+    "tk_",
+    "AKIA",
+    "ASIA",
+    "AROA",
+    "AIDA",
+    "AIza",
+    "ya29.",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "xoxa-",
+    "xoxb-",
+    "xoxe-",
+    "xoxo-",
+    "xoxp-",
+    "xoxr-",
+    "xoxs-",
+    "hf_",
+    "gsk_",
+    "gsk-",
+    "xai_",
+    "xai-",
+    "pplx",
+    "r8_",
+    "r8-",
+    "npm_",
+    "npm-",
+    "nvapi",
+    "fw_",
+    "fw-",
+    "csk_",
+    "csk-",
+    "pypi-",
+    "eyJ",
+    "-----BEGIN ",
+    "://",
+];
 
 /// The check digit of ISO/IEC 7812.
 fn luhn(text: &str) -> bool {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tachograph_record::{Asked, Body, BodyState, LogRecord, Outcome, Parameters, RecordedError};
 
+use crate::filter::Filter;
 use crate::rule::{PatternRule, PlaceRule, TextRule, clean};
 use crate::{BadRule, BodyChoice, Policy, Privacy, Rule, json, stream};
 
@@ -20,6 +21,9 @@ pub struct Redactor {
     policies: Vec<(Policy, Rules)>,
 }
 
+/// What our own keys begin with.
+const OWN_KEY: &str = "sk-tachograph-";
+
 /// What was found, by rule.
 type Found = BTreeMap<String, u32>;
 
@@ -27,6 +31,7 @@ type Found = BTreeMap<String, u32>;
 struct Rules {
     texts: Vec<TextRule>,
     places: Vec<PlaceRule>,
+    filter: Filter,
 }
 
 impl Redactor {
@@ -41,12 +46,13 @@ impl Redactor {
         let known = known.into_iter().filter(|secret| secret.len() >= 8).map(TextRule::exact);
         always.texts.splice(0..0, known);
         // Our own keys are known by their form alone: here there are only their hashes.
-        let ours = TextRule::pattern(&PatternRule {
-            pattern: r"\bsk-tachograph-[0-9a-f]{48}\b".to_owned(),
+        let ours = PatternRule {
+            pattern: format!(r"\b{OWN_KEY}[0-9a-f]{{48}}\b"),
             replace: Some("[secret]".to_owned()),
             name: Some("own_key".to_owned()),
-        });
-        always.texts.extend(ours.ok());
+        };
+        always.texts.extend(TextRule::pattern_with(&ours, OWN_KEY).ok());
+        always.filter = Filter::of(&always.texts);
         let errors = Rules::read(&[Rule::Builtin("secrets".to_owned())], &mut faults);
         let policies: Vec<_> =
             privacy.policies.iter().map(|policy| (policy.clone(), Rules::read(&policy.redact, &mut faults))).collect();
@@ -119,6 +125,7 @@ impl Rules {
             };
             faults.extend(done.err());
         }
+        read.filter = Filter::of(&read.texts);
         read
     }
 
@@ -170,7 +177,8 @@ impl Rules {
     }
 
     fn parameters(&self, parameters: &mut Parameters, found: &mut Found) {
-        if parameters.is_empty() {
+        let may_find = |part| self.filter.may_find_escaped(part);
+        if self.places.is_empty() && !parameters.iter().any(|(name, value)| may_find(name) || may_find(value)) {
             return;
         }
         let mut all = Value::Object(parameters.to_json());
@@ -213,7 +221,9 @@ impl Rules {
     }
 
     fn text(&self, text: &mut String, found: &mut Found) {
-        if let Cow::Owned(new) = clean(&self.texts, text, &mut |rule| note(found, rule)) {
+        if self.filter.may_find(text.as_bytes())
+            && let Cow::Owned(new) = clean(&self.texts, text, &mut |rule| note(found, rule))
+        {
             *text = new;
         }
     }
@@ -224,6 +234,9 @@ impl Rules {
             return;
         }
         let bytes = body.bytes();
+        if self.places.is_empty() && !stream::is_stream(&bytes) && !self.filter.may_find_escaped(&bytes) {
+            return;
+        }
         let new = match std::str::from_utf8(&bytes) {
             Ok(text) => self.document(text, body.state(), found),
             Err(_) => Some(Some(self.binary(&bytes, found))),
@@ -239,7 +252,7 @@ impl Rules {
     #[expect(clippy::option_option, reason = "not kept, kept as it is, kept changed")]
     fn document(&self, text: &str, state: BodyState, found: &mut Found) -> Option<Option<Vec<u8>>> {
         let mut see = |rule: &str| note(found, rule);
-        if stream::is_stream(text) {
+        if stream::is_stream(text.as_bytes()) {
             return Some(stream::cleaned(&self.texts, &self.places, text, &mut see).map(String::into_bytes));
         }
         let is_json = text.trim_start().starts_with(['{', '[', '"']);
@@ -287,5 +300,79 @@ fn note(found: &mut Found, rule: &str) {
     match found.get_mut(rule) {
         Some(count) => *count = count.saturating_add(1),
         None => drop(found.insert(rule.to_owned(), 1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Pieces of which finds, near misses and hidden finds are made.
+    const PIECES: &[&str] = &[
+        "sk-",
+        "sk",
+        "-tachograph-",
+        "\\u0073k-",
+        "\\\\u0073k_",
+        "0123456789abcdef",
+        "0123456789ABCDEF",
+        "AKIA",
+        "\\u0041KIA",
+        "://",
+        ":\\/\\/",
+        "user:secret@",
+        "Bearer ",
+        "bEARER ",
+        "\\u00e9",
+        "\\u2019",
+        "\\n",
+        "\\\"",
+        "{",
+        "}",
+        "\\\"a\\\":",
+        ",",
+        "ada@example.com",
+        "ada\\u0040example.com",
+        "known-secret",
+        "kno",
+        "wn-secret/1",
+        "known\\u002dsecret\\/1",
+        " ",
+        "é",
+        "\"",
+        ":",
+        "12345678901",
+        "eyJ",
+        ".eyJ",
+        "-----BEGIN PRIVATE KEY-----x-----END PRIVATE KEY-----",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn the_first_look_changes_nothing_but_the_time_it_takes(
+            picked in proptest::collection::vec(0..PIECES.len(), 0..12),
+            in_json in any::<bool>(),
+        ) {
+            static BOTH: LazyLock<[Rules; 2]> = LazyLock::new(|| {
+                let redact = ["secrets", "email"].map(|name| Rule::Builtin(name.to_owned())).to_vec();
+                let privacy = Privacy { redact, ..Privacy::default() };
+                let quick = Redactor::new(&privacy, ["known-secret/1", "12345678901"]).unwrap().always;
+                [Rules { filter: Filter::open(), ..quick.clone() }, quick]
+            });
+            let text: String = picked.iter().map(|&at| PIECES[at]).collect();
+            let text = if in_json { format!("{{\"content\":\"{text}\"}}") } else { text };
+            let clean = |rules: &Rules| {
+                let (mut body, mut found) = (Body::capture(&Bytes::from(text.clone()), 1 << 20), Found::new());
+                rules.body(&mut body, &mut found);
+                (body.bytes(), found)
+            };
+            prop_assert_eq!(clean(&BOTH[1]), clean(&BOTH[0]));
+        }
     }
 }

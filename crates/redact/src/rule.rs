@@ -11,6 +11,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::builtin::{BUILTINS, Builtin};
+use crate::filter::piece_of;
 
 /// A rule of `logging.redact`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -81,6 +82,8 @@ pub(crate) struct TextRule {
     pub(crate) name: String,
     find: Find,
     replace: String,
+    /// One of these stands in whatever it finds; `None` where that is not known.
+    needs: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug)]
@@ -134,7 +137,13 @@ impl TextRule {
             name: name.to_owned(),
             find: Find::Pattern(compiled(row)?, row.check),
             replace: row.replace.to_owned(),
+            needs: row.needs().map(|needs| needs.collect()),
         })
+    }
+
+    /// A pattern that finds nothing without this in it.
+    pub(crate) fn pattern_with(rule: &PatternRule, needed: &str) -> Result<Self, BadRule> {
+        Ok(Self { needs: Some(vec![needed.to_owned()]), ..Self::pattern(rule)? })
     }
 
     pub(crate) fn pattern(rule: &PatternRule) -> Result<Self, BadRule> {
@@ -142,6 +151,7 @@ impl TextRule {
             name: rule.name.clone().unwrap_or_else(|| "pattern".to_owned()),
             find: Find::Pattern(compile(&rule.pattern)?, |_| true),
             replace: rule.replace.clone().unwrap_or_else(|| "[redacted]".to_owned()),
+            needs: None,
         })
     }
 
@@ -151,7 +161,12 @@ impl TextRule {
             name: "known_secret".to_owned(),
             find: Find::Exact(Exact(Box::new(Finder::new(secret).into_owned()))),
             replace: "[secret]".to_owned(),
+            needs: piece_of(secret).map(|piece| vec![piece]),
         }
+    }
+
+    pub(crate) fn needs(&self) -> Option<&[String]> {
+        self.needs.as_deref()
     }
 
     fn find<'a>(&'a self, text: &str, hits: &mut Vec<Hit<'a>>) {

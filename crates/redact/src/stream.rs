@@ -28,15 +28,19 @@ struct Piece {
 }
 
 /// Whether a body looks like an event stream or JSON lines.
-pub(crate) fn is_stream(text: &str) -> bool {
-    let start = text.trim_start();
-    let is_field = ["data:", "event:", "id:", "retry:", ":"].iter().any(|field| start.starts_with(field));
-    let mut lines = start.lines();
-    is_field || (lines.next().is_some_and(is_object) && lines.find(|line| !line.is_empty()).is_some_and(is_object))
+pub(crate) fn is_stream(text: &[u8]) -> bool {
+    let start = text.trim_ascii_start();
+    let is_field = [&b"data:"[..], b"event:", b"id:", b"retry:", b":"].iter().any(|field| start.starts_with(field));
+    if is_field || !start.starts_with(b"{") {
+        return is_field;
+    }
+    let Some(end) = memchr::memchr(b'\n', start) else { return false };
+    let mut lines = start[end..].split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    is_object(&start[..end]) && lines.find(|line| !line.is_empty()).is_some_and(is_object)
 }
 
-fn is_object(line: &str) -> bool {
-    line.starts_with('{') && line.trim_end().ends_with('}')
+fn is_object(line: &[u8]) -> bool {
+    line.starts_with(b"{") && line.trim_ascii_end().ends_with(b"}")
 }
 
 /// The stream without what the rules find; `None` where they find nothing.
