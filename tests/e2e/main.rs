@@ -8,6 +8,7 @@ mod commands;
 mod demo;
 mod embeddings;
 mod endings;
+mod fallbacks;
 mod fields;
 mod headers;
 mod keys;

@@ -13,6 +13,7 @@ use tachograph_reply::ErrorShape;
 use tachograph_routing::{Backoff, Class, Lane};
 use tachograph_telemetry::Trip;
 
+use crate::admit::Codes;
 use crate::endpoint::Endpoint;
 use crate::session::ClientSocket;
 
@@ -82,6 +83,32 @@ pub(crate) struct Candidate {
     pub lane: Arc<Lane>,
     /// It is asked only after a failure of this kind.
     pub only_after: Option<Class>,
+    /// What it is sent in place of what the caller sent, where the caller said so.
+    pub instead: Option<Arc<Instead>>,
+}
+
+/// What one of the targets that a caller named is sent in place of what the caller sent.
+pub(crate) struct Instead {
+    /// All its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// The model that the body names.
+    pub model: Option<String>,
+    /// Statuses after which the next target is asked.
+    pub on: Vec<Codes>,
+}
+
+impl Call {
+    /// The headers that a candidate is to have.
+    pub(crate) fn headers_for<'a>(&'a self, candidate: &'a Candidate) -> &'a HeaderMap {
+        candidate.instead.as_ref().map_or(&self.headers, |instead| &instead.headers)
+    }
+
+    /// The body that a candidate is to have.
+    pub(crate) fn body_for<'a>(&'a self, candidate: &'a Candidate) -> &'a Bytes {
+        candidate.instead.as_ref().map_or(&self.body, |instead| &instead.body)
+    }
 }
 
 /// One try at serving a call.

@@ -115,8 +115,13 @@ impl Policy<Call> for Asking {
 
     fn judge(&self, call: &Call, stop: usize, failed: &Failed) -> Failure {
         call.trip.attempt_failed(recorded(&failed.error));
-        let endpoint = &call.candidates[stop].endpoint;
-        let mut failure = classify(&failed.error, has_callers_key(call, endpoint));
+        let candidate = &call.candidates[stop];
+        let endpoint = &candidate.endpoint;
+        let mut failure = classify(&failed.error, has_callers_key(call, candidate));
+        if let Some(instead) = &candidate.instead {
+            let status = failed.error.status();
+            failure.moves_on = Some(instead.on.iter().any(|codes| codes.has(status)));
+        }
         if failure.class.blame() == Blame::Key
             && let Some(key) = call.trip.key_of_attempt()
         {
@@ -128,7 +133,7 @@ impl Policy<Call> for Asking {
     }
 
     fn served(&self, call: &Call, stop: usize, answer: &mut Self::Answer, permit: Permit, _before: u32) {
-        if call.candidates.len() > 1 {
+        if call.candidates.len() > 1 || call.candidates[stop].instead.is_some() {
             answer.headers_mut().insert(FALLBACK_INDEX, HeaderValue::from(stop as u64));
         }
         let clock = self.0.clock();

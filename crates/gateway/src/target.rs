@@ -16,10 +16,11 @@ use crate::place::Place;
 const HEADERS: [&str; 4] =
     ["helicone-openai-api-base", "tachograph-openai-api-base", "helicone-target-url", "tachograph-target-url"];
 
-/// Whether a request names the URL that it is meant for.
+/// Whether a request names the URL that it is meant for, or a list of them.
 #[must_use]
 pub fn names_target(headers: &HeaderMap) -> bool {
-    HEADERS.iter().any(|name| headers.contains_key(*name))
+    let lists = ["helicone-fallbacks", "tachograph-fallbacks"];
+    HEADERS.iter().chain(&lists).any(|name| headers.contains_key(*name))
 }
 
 /// The URL that a request names.

@@ -273,10 +273,10 @@ where
         permit.failed(&failure, self.clock.now());
         self.stops[stop].failed = Some(failure);
         let tells = failure.class.tells();
-        if self.told.as_ref().is_none_or(|(before, _)| tells > *before) {
+        if failure.moves_on.is_some() || self.told.as_ref().is_none_or(|(before, _)| tells > *before) {
             self.told = Some((tells, error));
         }
-        if failure.class.moves_on() {
+        if failure.moves_on.unwrap_or(failure.class.moves_on()) {
             return Step::On;
         }
         let is_eased = self.journey.stops.iter().any(|other| other.only_after == Some(failure.class));

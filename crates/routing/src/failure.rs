@@ -58,13 +58,16 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Whether the target can be asked at once with another key.
     pub another_key: bool,
+    /// Whether others are to be asked then, where the caller itself has said so: its word counts more than the kind's, and
+    /// the last failure is the one it is told.
+    pub moves_on: Option<bool>,
 }
 
 impl Failure {
     /// A failure of this kind that says nothing more.
     #[must_use]
     pub const fn of(class: Class) -> Self {
-        Self { class, retry_after: None, another_key: false }
+        Self { class, retry_after: None, another_key: false, moves_on: None }
     }
 }
 

@@ -3,7 +3,7 @@
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tachograph_reply::ApiError;
 
 use crate::keys::{Holder, KEY_PREFIX, KeyRing};
@@ -64,6 +64,16 @@ pub(super) fn identify(head: &mut Parts, keys: &KeyRing) -> Result<Holder, ApiEr
             "No API key. Send a key made with `gateway keys create` as `Authorization: Bearer …` or `x-api-key`.",
         ),
     })
+}
+
+/// Takes keys of ours out of headers that are to go upstream.
+pub(super) fn drop_ours(headers: &mut HeaderMap, keys: &KeyRing) {
+    for name in PROVIDER_KEY_HEADERS {
+        let is_ours = |key: &str| key.starts_with(KEY_PREFIX) || keys.check(key).is_some();
+        if headers.get(&name).and_then(bare).is_some_and(is_ours) {
+            headers.remove(&name);
+        }
+    }
 }
 
 /// Takes our key out of a pair in one header, `Bearer sk-of-the-provider, Bearer sk-tachograph-…`; the other stays.

@@ -2,6 +2,7 @@
 
 mod caller;
 mod content;
+mod fallbacks;
 mod read;
 mod route;
 mod wishes;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body as HttpBody;
+use tachograph_providers::{Api, DialectId};
 use tachograph_ratelimit::Policy;
 use tachograph_record::{Asked, Attribution, Body, RecordedError};
 use tachograph_reply::{ApiError, ErrorShape};
@@ -25,17 +27,19 @@ use tower::{Layer, Service};
 
 use crate::answer::AnswerBody;
 use crate::cache::AnswerCache;
-use crate::call::{Call, Way};
+use crate::call::{Call, Candidate, Way};
 use crate::keys::KeyRing;
 use crate::limits::Limits;
 use crate::router::{self, Resolved, Router, Wanted};
 use crate::session::ClientSocket;
 
 pub(crate) use caller::PROVIDER_KEY_HEADERS;
+pub(crate) use fallbacks::Codes;
 
 use crate::target;
 
 use content::Content;
+use fallbacks::Named;
 use route::Route;
 
 /// The rate limits that a call brings itself.
@@ -170,16 +174,20 @@ impl Door {
         let named = route::named_provider(&head.headers);
         let retries = wishes::retries(&head.headers);
         let policies = policies(&head.headers, trip);
+        let fallbacks = fallbacks::named(&head.headers, &self.keys);
         let target = target::named(&head.headers);
         let wish = self.cache.wish(&head.headers);
         let told = attribution::take(&mut head.headers);
         let mut asked = asked_by_head(head, told);
         let omit_request = asked.omit_request || self.keep_body.is_none();
         let omit_response = asked.omit_response;
-        let listing = route::models(head, &self.router.endpoints).filter(|_| target.is_none());
-        let route = match &target {
-            Some(target) => route::to_target(head, target, &self.router.endpoints),
-            None => route::route(head, &self.router.endpoints, named.as_deref(), socket.is_some()),
+        let endpoints = &self.router.endpoints;
+        let listing = route::models(head, endpoints).filter(|_| target.is_none() && matches!(fallbacks, Ok(None)));
+        let (route, fallbacks) = match (fallbacks, &target) {
+            (Err(error), _) => (Err(error), Vec::new()),
+            (Ok(Some(fallbacks)), _) => (route::to_target(head, &fallbacks[0].target, endpoints), fallbacks),
+            (Ok(None), Some(target)) => (route::to_target(head, target, endpoints), Vec::new()),
+            (Ok(None), None) => (route::route(head, endpoints, named.as_deref(), socket.is_some()), Vec::new()),
         };
         if let Ok(route) = &route {
             asked.record.api = route.api().into();
@@ -219,7 +227,11 @@ impl Door {
         keep(&mut asked.record, &content, &read, if omit_request { None } else { self.keep_body });
         let resolved = route.and_then(|route| {
             content.check(&route, &read)?;
-            let resolved = self.resolve(&route, &content, &asked.record.attribution, &read, trip)?;
+            let resolved = if fallbacks.is_empty() {
+                self.resolve(&route, &content, &asked.record.attribution, &read, trip)?
+            } else {
+                self.in_order(&fallbacks, &route, &read)?
+            };
             Ok((route, resolved, wish?))
         });
         trip.asked(asked.record);
@@ -258,6 +270,20 @@ impl Door {
             return Ok(Resolved { candidates: vec![self.router.proxied(endpoint, model)], ..Resolved::default() });
         }
         self.router.resolve(&Wanted { model: model.unwrap_or_default(), attribution, body, id: trip.id() })
+    }
+
+    /// The targets that the caller named, in its order.
+    fn in_order(&self, fallbacks: &[Named], route: &Route, body: &Bytes) -> Result<Resolved, ApiError> {
+        let dialect = route.api.map_or(DialectId::OpenAiChat, Api::family);
+        let candidate = |named: &Named| {
+            let endpoint = self.router.endpoints.target(&named.target, dialect)?;
+            let instead = named.instead_of(body)?;
+            let model = instead.model.clone();
+            let reached = self.router.proxied(&endpoint, model.as_deref());
+            Ok(Candidate { model, instead: Some(Arc::new(instead)), ..reached })
+        };
+        let candidates = fallbacks.iter().map(candidate).collect::<Result<_, ApiError>>()?;
+        Ok(Resolved { candidates, ..Resolved::default() })
     }
 }
 

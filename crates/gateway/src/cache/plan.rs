@@ -32,7 +32,17 @@ pub(super) fn of(call: &mut Call) -> Option<(Plan, RequestKey)> {
     let model = call.model.as_deref().unwrap_or_default();
     let route = [call.method.as_str(), way, path, query, api, stream, model];
     let headers = call.headers.iter().filter(|(name, value)| matters(name, value));
-    let headers = headers.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())).collect();
+    let pair = |(name, value): (&HeaderName, &HeaderValue)| (name.as_str().to_owned(), value.as_bytes().to_vec());
+    // Of a call with targets of its own each of them, with its body, is a part of what was asked.
+    let own = call.candidates.iter().enumerate().filter_map(|(at, one)| Some((at, one.instead.as_deref()?)));
+    let own = own.flat_map(|(at, instead)| {
+        let headers = instead.headers.iter().filter(|(name, value)| matters(name, value)).map(pair);
+        headers
+            .chain([(String::new(), instead.body.to_vec())])
+            .map(move |(name, value)| (format!("{at} {name}"), value))
+    });
+    let headers: Vec<(String, Vec<u8>)> = headers.map(pair).chain(own).collect();
+    let headers = headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect();
     let seed = wish.seed.as_deref();
     let key = Subject { tenant, route: &route, headers, seed, ignore: &wish.ignore, body: &call.body }.key();
     let first = call.candidates.first();

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use tachograph_providers::{DialectId, Provider};
 
 use crate::admit::PROVIDER_KEY_HEADERS;
-use crate::call::{Call, Way};
+use crate::call::{Call, Candidate, Way};
 use crate::credential::{self, Kind, SIGNATURE_HEADERS, Seal, is_signature};
 use crate::endpoint::Endpoint;
 
@@ -43,8 +43,9 @@ pub(super) struct Outgoing {
 }
 
 /// Headers for a request in the caller's own dialect: all of them, but for those of the connection.
-pub(super) fn onward(call: &Call, endpoint: &Endpoint, provider: &Provider, region: Option<&str>) -> Outgoing {
-    let mut headers = call.headers.clone();
+pub(super) fn onward(call: &Call, candidate: &Candidate, provider: &Provider, region: Option<&str>) -> Outgoing {
+    let endpoint = &candidate.endpoint;
+    let mut headers = call.headers_for(candidate).clone();
     drop_hop_by_hop(&mut headers);
     headers.remove(HOST);
     headers.remove(CONTENT_LENGTH);
@@ -58,7 +59,7 @@ pub(super) fn onward(call: &Call, endpoint: &Endpoint, provider: &Provider, regi
         let seal = Some(Seal::Aws { keys, region, service });
         return Outgoing { headers: finish(headers, provider), seal, has_key: true };
     }
-    let seal = authorize(&mut headers, call, endpoint, region);
+    let seal = authorize(&mut headers, call, candidate, region);
     let has_key = seal.is_some() || PROVIDER_KEY_HEADERS.iter().any(|name| headers.contains_key(name));
     Outgoing { headers: finish(headers, provider), seal, has_key }
 }
@@ -136,9 +137,9 @@ fn finish(mut headers: HeaderMap, provider: &Provider) -> HeaderMap {
 /// Whether a call goes to a provider with the caller's own key. On a provider proxy the caller's key is meant for that
 /// provider; on the AI gateway only where the provider is the one whose dialect the caller speaks, for a key of one
 /// provider must not be shown to another.
-pub(crate) fn has_callers_key(call: &Call, endpoint: &Endpoint) -> bool {
-    let has =
-        |name: &HeaderName| call.headers.get(name).is_some_and(|value| *name != AUTHORIZATION || !is_signature(value));
+pub(crate) fn has_callers_key(call: &Call, candidate: &Candidate) -> bool {
+    let (headers, endpoint) = (call.headers_for(candidate), &candidate.endpoint);
+    let has = |name: &HeaderName| headers.get(name).is_some_and(|value| *name != AUTHORIZATION || !is_signature(value));
     match call.way {
         Way::Proxy(_) => PROVIDER_KEY_HEADERS.iter().any(has) || key_in_query(call, endpoint).is_some(),
         Way::Gateway(..) => has(&endpoint.key_header()) && endpoint.is_home_of(call.api),
@@ -146,14 +147,14 @@ pub(crate) fn has_callers_key(call: &Call, endpoint: &Endpoint) -> bool {
 }
 
 /// Puts our key for the provider in its place, unless the caller's own stands there.
-fn authorize(headers: &mut HeaderMap, call: &Call, endpoint: &Endpoint, region: Option<&str>) -> Option<Seal> {
-    if has_callers_key(call, endpoint) {
+fn authorize(headers: &mut HeaderMap, call: &Call, candidate: &Candidate, region: Option<&str>) -> Option<Seal> {
+    if has_callers_key(call, candidate) {
         return None;
     }
     for name in PROVIDER_KEY_HEADERS {
         headers.remove(name);
     }
-    put_ours(headers, call, endpoint, region)
+    put_ours(headers, call, &candidate.endpoint, region)
 }
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {

@@ -74,7 +74,7 @@ pub(super) fn write(attempt: &Try) -> Result<(UpstreamRequest, Plan), ApiError> 
         }
         None => {
             let (body, hide) = ask(call, provider, with_model(call, candidate, provider, model));
-            (body, headers::onward(call, endpoint, provider, region), Plan::Same { hide })
+            (body, headers::onward(call, candidate, provider, region), Plan::Same { hide })
         }
     };
     Ok((upstream(call, endpoint, uri, outgoing, body)?, plan))
@@ -146,7 +146,7 @@ fn with_model(call: &Call, candidate: &Candidate, provider: &Provider, model: &s
     if !is_proxied && is_chat && (provider.names_model_in_path() || !provider.body.is_empty()) {
         return in_its_own_words(call, provider);
     }
-    let (Some(_), false) = (&candidate.model, is_proxied) else { return call.body.clone() };
+    let (Some(_), false) = (&candidate.model, is_proxied) else { return call.body_for(candidate).clone() };
     let Some(span) = &call.model_span else {
         // It was not in the body: Google's clients say it in the path, and where there is only one nobody need say it.
         let says_nothing = call.api.is_some_and(|api| api.family() != DialectId::GeminiGenerateContent);

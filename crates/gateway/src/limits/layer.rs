@@ -191,7 +191,7 @@ impl Limits {
         let Ok(found) = self.router.resolve(&wanted).map(|resolved| resolved.candidates) else { return false };
         if let (Way::Proxy(_), Some(asked)) = (&call.way, call.candidates.first()) {
             let same = found.iter().any(|other| other.endpoint.name() == asked.endpoint.name());
-            if !same || call.model_span.is_none() {
+            if !same || call.model_span.is_none() || asked.instead.is_some() {
                 return false;
             }
         }

@@ -13,7 +13,9 @@ const SHORTEST: u64 = 64;
 /// Asks for an answer that costs at most what is left, if there is one. Returns its length in tokens.
 pub(super) fn to_fit(call: &mut Call, worst: &Worst, left: Money) -> Option<u64> {
     let fits = |output: u64| worst.cost(output).is_some_and(|cost| cost <= left);
-    if !fits(SHORTEST) || worst.output <= SHORTEST {
+    // Bodies of targets that the caller named are its own word for word.
+    let has_own_bodies = call.candidates.iter().any(|candidate| candidate.instead.is_some());
+    if has_own_bodies || !fits(SHORTEST) || worst.output <= SHORTEST {
         return None;
     }
     let (mut fitting, mut too_long) = (SHORTEST, worst.output);

@@ -55,10 +55,11 @@ impl Worst {
         let name = candidate.model.as_deref().or(call.model.as_deref()).unwrap_or_default();
         let found =
             catalog.resolve(candidate.endpoint.name(), name).ok_or_else(|| Unbounded::UnknownModel(name.to_owned()))?;
-        let bytes = u64::try_from(call.body.len()).unwrap_or(u64::MAX);
+        let body = call.body_for(candidate);
+        let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let (mut input, mut output, mut answers, mut tools, mut tier) = (bytes, 0, 1, 0, None);
         if let Some(id) = api.dialect() {
-            let request = dialect(id).decode_request(&call.body).map_err(|_| Unbounded::NoTokens)?;
+            let request = dialect(id).decode_request(body).map_err(|_| Unbounded::NoTokens)?;
             let counter = Counter::of_model(name);
             input = prompt(&counter, estimate::prompt(&counter, &request)).max(bytes.min(SHORT));
             output = longest(&request, &found, input);

@@ -37,7 +37,7 @@ pub(crate) fn classify(error: &ApiError, callers_key: bool) -> Failure {
         retry_after(headers, body, Timestamp::now())
     });
     let in_body = || error.raw().and_then(|raw| retry_after(&http::HeaderMap::new(), raw, Timestamp::now()));
-    Failure { class, retry_after: after.or_else(in_body).or(error.retry_after()), another_key: false }
+    Failure { class, retry_after: after.or_else(in_body).or(error.retry_after()), another_key: false, moves_on: None }
 }
 
 /// An error from before anything was sent: this target cannot say it, or has no key. Another may.

@@ -55,7 +55,7 @@ impl Router {
     pub(crate) fn proxied(&self, endpoint: &Arc<crate::endpoint::Endpoint>, model: Option<&str>) -> Candidate {
         // How a URL is doing that a caller named says nothing of the provider itself.
         let lane = self.lanes.get(&lane_name(&endpoint.lane(), model.unwrap_or("*")));
-        Candidate { endpoint: endpoint.clone(), model: None, lane, only_after: None }
+        Candidate { endpoint: endpoint.clone(), model: None, lane, only_after: None, instead: None }
     }
 
     fn refusal(&self, name: &str, error: &NameError) -> ApiError {
@@ -149,7 +149,7 @@ impl Resolving<'_> {
         let lane = self.known.router.lanes.get(&lane_name(endpoint.name(), &model));
         let held = |other: &Candidate| Arc::ptr_eq(&other.lane, &lane) && other.only_after == only_after;
         if !self.out.candidates.iter().any(held) {
-            self.out.candidates.push(Candidate { endpoint, model: Some(model), lane, only_after });
+            self.out.candidates.push(Candidate { endpoint, model: Some(model), lane, only_after, instead: None });
         }
     }
 
