@@ -15,8 +15,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tachograph_gateway::commands::{
-    self, CommandError, KeysCommand, Period, PricingCommand, ProviderKeysCommand, ReconcileCommand, RepriceCommand,
-    WhatIfCommand,
+    self, CommandError, KeysCommand, Period, PricingCommand, ProviderKeysCommand, ReconcileCommand, ReportCommand,
+    RepriceCommand, WhatIfCommand,
 };
 use tachograph_gateway::config::{Sources, load};
 use tracing_subscriber::EnvFilter;
@@ -69,6 +69,23 @@ enum Command {
         /// Who does it, for the audit entry
         #[arg(long, env = "USER", default_value = "unknown", value_name = "NAME")]
         by: String,
+    },
+    /// Tell what recorded traffic cost, as true now or as known at some moment
+    Report {
+        #[command(flatten)]
+        period: Span,
+        /// One line for each value of these fields, with commas between
+        #[arg(long, default_value = "provider,model", value_name = "FIELDS")]
+        by: String,
+        /// Only these rows: words as in the console's search, such as "model:gpt-4o* prop.team=search"
+        #[arg(long, value_name = "WORDS")]
+        only: Option<String>,
+        /// As it was known at this day or moment: rows received before it, at what they were said to cost then
+        #[arg(long, value_name = "WHEN")]
+        known_at: Option<String>,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Tell what recorded traffic would have cost on another model
     WhatIf {
@@ -231,6 +248,11 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
         Command::Reprice { period, apply, by } => {
             let command = RepriceCommand { period: period.period()?, apply, author: by };
             in_runtime(run::reprice(config()?, command))
+        }
+        Command::Report { period, by, only, known_at, json } => {
+            let known_at = known_at.as_deref().map(commands::moment).transpose()?;
+            let command = ReportCommand { period: period.period()?, by, only, known_at, json };
+            in_runtime(run::report(config()?, command))
         }
         Command::WhatIf { model, provider, only, period } => {
             let command = WhatIfCommand { period: period.period()?, model, provider, only };

@@ -11,12 +11,13 @@ use bytes::Bytes;
 use http_body::Body;
 use tachograph_console::{Closing, ConsoleOptions, Health, KeyCheck, LoginTokens};
 use tachograph_gateway::commands::{
-    self, CommandError, KeysCommand, ProviderKeysCommand, ReconcileCommand, RepriceCommand, WhatIfCommand,
+    self, CommandError, KeysCommand, ProviderKeysCommand, ReconcileCommand, ReportCommand, RepriceCommand,
+    WhatIfCommand,
 };
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
-    AnswerCache, CacheWriter, Door, Endpoints, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced, Router, Scrape,
-    Upstream, Vault, metrics, privacy, process, reload_vault, serve as serve_connections, stack,
+    AnswerCache, CacheWriter, Door, Endpoints, Estimates, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced,
+    Router, Scrape, Upstream, Vault, metrics, privacy, process, reload_vault, serve as serve_connections, stack,
 };
 use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, Retention, RouteOptions};
 use tachograph_pricing::PriceBook;
@@ -28,8 +29,8 @@ use tokio::task::JoinSet;
 use crate::front::Front;
 use crate::{desk, keeping, limits, quote, routing};
 
-/// Where records go once they are priced.
-type Sink = Counted<Edited<Intake>>;
+/// Where records go: priced, counted, edited, kept.
+type Sink = Priced<Counted<Edited<Intake>>>;
 
 /// Streams under way get so long to finish after a signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -58,10 +59,12 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     if let Err(error) = limits::restore(&limits, &*store, &endpoints).await {
         tracing::warn!(%error, "budgets begin without what was spent before; it is counted as soon as it can be read");
     }
-    let logs = logs(&config, keys.clone(), prices.clone(), limits.clone(), sink.clone());
+    let estimates = Estimates::start()?;
+    let priced = Priced::new(sink, prices.clone()).settling(limits.clone()).estimating(estimates.clone());
+    let logs = logs(&config, keys.clone(), prices.clone(), priced.clone());
     let leaving = Leaving::new(&config.streams);
     let (cache, writer) = cache(&config)?;
-    let gateway = gateway(&config, keys.clone(), router.clone(), limits.clone(), cache, sink, leaving.clone())?;
+    let gateway = gateway(&config, keys.clone(), router.clone(), limits.clone(), cache, priced, leaving.clone())?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
     let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
@@ -117,6 +120,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     };
     serve_connections(listener, front, stop, DRAIN).await?;
     leaving.finish(LEFT_BEHIND).await;
+    estimates.finish(LEFT_BEHIND).await;
     background.shutdown().await;
     limits.limiter().finish().await;
     let left = logger.finish(FLUSH).await;
@@ -137,9 +141,10 @@ pub(crate) async fn demo(config: Config, days: u16, calls: usize, seed: u64) -> 
     let mut logger = keeping::start(&config, store.clone())?;
     let (endpoints, prices) = (endpoints(&config), prices(&config)?);
     let metrics = metrics(endpoints.clone(), prices.clone());
-    let router = router(&config, endpoints, prices);
+    let router = router(&config, endpoints, prices.clone());
     let limits = limits::of(&config, &store, router.clone())?;
     let sink = Counted::new(Edited::new(logger.intake(), privacy::edit(&config)?), metrics);
+    let sink = Priced::new(sink, prices).settling(limits.clone());
     let (cache, _nothing_is_shared) = cache(&config)?;
     let gateway = gateway(&config, keys, router, limits, cache, sink, Leaving::new(&config.streams))?;
     let mut out = io::stdout();
@@ -173,6 +178,13 @@ pub(crate) async fn provider_keys(config: Config, command: ProviderKeysCommand) 
 pub(crate) async fn reprice(config: Config, command: RepriceCommand) -> Result<(), CommandError> {
     let store = process::open_store(&config).await?;
     commands::reprice(&command, &*prices(&config)?, &*store, &mut io::stdout()).await?;
+    store.close().await?;
+    Ok(())
+}
+
+pub(crate) async fn report(config: Config, command: ReportCommand) -> Result<(), CommandError> {
+    let store = process::open_store(&config).await?;
+    commands::report(&command, &*store, &mut io::stdout()).await?;
     store.close().await?;
     Ok(())
 }
@@ -226,15 +238,14 @@ where
     let upstream = Upstream::new(&config.upstream).map_err(|error| CommandError::Internal(error.to_string()))?;
     let keep = config.logging.max_body.bytes();
     let keep_body = (config.logging.bodies == Bodies::Full).then_some(keep);
-    let sink = Priced::new(sink, router.prices().clone()).settling(limits.clone());
     let door = Door { keys, router, max_body: config.max_request_body.bytes(), keep_body, limits, cache };
     Ok(stack(door, upstream, sink, keep, config.streams.keep_alive(), leaving))
 }
 
 /// The routes on which calls are told of that passed no gateway.
-fn logs(config: &Config, keys: Arc<KeyRing>, prices: Arc<PriceBook>, limits: Arc<Limits>, sink: Sink) -> LogRoutes {
+fn logs(config: &Config, keys: Arc<KeyRing>, prices: Arc<PriceBook>, sink: Sink) -> LogRoutes {
     LogRoutes::new(RouteOptions {
-        sink: Arc::new(Priced::new(sink, prices.clone()).settling(limits)),
+        sink: Arc::new(sink),
         callers: Arc::new(move |key: &str| keys.check(key).map(|holder| (holder.org, holder.key))),
         prices,
         keep_body: (config.logging.bodies == Bodies::Full).then_some(config.logging.max_body.bytes()),

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tachograph_console::{Closing, ConsoleOptions, KeyCheck, LoginTokens};
 use tachograph_gateway::commands::{self, CommandError};
 use tachograph_gateway::config::{Bodies, Config, Secret};
-use tachograph_gateway::{Endpoints, KeyRing, Priced, Scrape, metrics, privacy, process, serve as serve_connections};
+use tachograph_gateway::{
+    Endpoints, Estimates, KeyRing, Priced, Scrape, metrics, privacy, process, serve as serve_connections,
+};
 use tachograph_logger::{Fleet, Gauges, Ingest, LogRoutes, Logger, Retention, RouteOptions, ToStore};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
@@ -41,8 +43,9 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
     let metrics = metrics(endpoints, prices.clone());
     let (checked, intake) = (keys.clone(), logger.intake());
     let sink = Counted::new(Edited::new(intake, privacy::edit(&config)?), metrics.clone());
+    let estimates = Estimates::start()?;
     let logs = LogRoutes::new(RouteOptions {
-        sink: Arc::new(Priced::new(sink, prices.clone())),
+        sink: Arc::new(Priced::new(sink, prices.clone()).estimating(estimates.clone())),
         callers: Arc::new(move |key: &str| checked.check(key).map(|holder| (holder.org, holder.key))),
         prices,
         keep_body: (config.logging.bodies == Bodies::Full).then_some(config.logging.max_body.bytes()),
@@ -86,6 +89,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
         closing.close();
     };
     serve_connections(listener, Front { ingest, logs, console, gauges, scrape }, stop, DRAIN).await?;
+    estimates.finish(DRAIN).await;
     background.shutdown().await;
     logger.finish(FLUSH).await;
     store.close().await?;

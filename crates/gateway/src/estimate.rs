@@ -2,6 +2,8 @@
 //!
 //! What is counted here is marked as estimated wherever it goes. A provider's own numbers are never replaced.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tachograph_providers::chat::{Block, ChatRequest, ChatResponse, Content, MediaSource, Tool, ToolFunction};
 use tachograph_providers::{Conversation, conversation};
 use tachograph_record::{Body, BodyState, Direction, Leaf, LogRecord, Usage, UsageReading, UsageSource};
@@ -107,21 +109,39 @@ impl<'a> Sum<'a> {
     }
 }
 
-/// What a stream that was served most likely used, where it ended without saying so. Of a stream that broke off after its
-/// first event told the input (Anthropic's do), the output alone. Of a body whose end was not kept, as much as its length
-/// tells; of bodies that are not kept at all, nothing is known.
-pub(crate) fn usage(record: &LogRecord) -> Option<Usage> {
+/// Whether a call was served as a stream that ended without saying what it used, or broke off before it said all. Tells
+/// from what the record has at hand; of bodies that are not kept at all nothing can be known.
+pub(crate) fn is_wanted(record: &LogRecord) -> bool {
     let reading = &record.reading;
     let served = record.status.is_some_and(|status| (200..300).contains(&status)) && reading.error.is_none();
-    let told = match &reading.usage {
-        UsageReading::Absent => None,
-        UsageReading::Known(told) if !reading.ended => Some(told),
-        UsageReading::Known(_) | UsageReading::Invalid(_) => return None,
+    let is_open = match &reading.usage {
+        UsageReading::Absent => true,
+        UsageReading::Known(_) => !reading.ended,
+        UsageReading::Invalid(_) => false,
     };
-    let kept = |body: &Body| matches!(body.state(), BodyState::Whole | BodyState::Truncated);
-    if !record.asked.stream || !served || !kept(&record.asked.body) {
-        return None;
+    let is_kept = matches!(record.asked.body.state(), BodyState::Whole | BodyState::Truncated);
+    record.asked.stream && served && is_open && is_kept
+}
+
+/// The record with what it most likely used. A text that cannot be counted costs its estimate, never the record.
+pub(crate) fn completed(mut record: LogRecord) -> LogRecord {
+    let counted = catch_unwind(AssertUnwindSafe(|| usage(&record)));
+    if counted.is_err() {
+        tracing::error!(id = %record.id, "the tokens of this call could not be counted");
     }
+    if let Some(usage) = counted.ok().flatten() {
+        record.reading.usage = UsageReading::Known(usage);
+    }
+    record
+}
+
+/// What such a stream most likely used. Of one that broke off after its first event told the input (Anthropic's do), the
+/// output alone. Of a body whose end was not kept, as much as its length tells.
+fn usage(record: &LogRecord) -> Option<Usage> {
+    let told = match &record.reading.usage {
+        UsageReading::Known(told) => Some(told),
+        UsageReading::Absent | UsageReading::Invalid(_) => None,
+    };
     let asked = &record.asked;
     let Conversation { request, response, .. } =
         conversation(&asked.api, asked.stream, &asked.body.bytes(), &record.response.bytes());

@@ -9,6 +9,7 @@ use tachograph_store::Row;
 use tachograph_telemetry::{Receipt, RecordSink, Trip};
 
 use crate::estimate;
+use crate::estimates::Estimates;
 use crate::limits::Limits;
 
 /// Estimates the usage of a call that was served and reported none, prices each record as of its own time by the prices of its organisation, then hands it on.
@@ -17,13 +18,21 @@ pub struct Priced<S> {
     inner: S,
     prices: Arc<PriceBook>,
     limits: Option<Arc<Limits>>,
+    estimates: Option<Estimates>,
 }
 
 impl<S> Priced<S> {
     /// Prices by this book, then hands on to `inner`.
     #[must_use]
     pub const fn new(inner: S, prices: Arc<PriceBook>) -> Self {
-        Self { inner, prices, limits: None }
+        Self { inner, prices, limits: None, estimates: None }
+    }
+
+    /// Counts tokens that nobody reported on this thread, not on the one that closes the record.
+    #[must_use]
+    pub fn estimating(mut self, estimates: Estimates) -> Self {
+        self.estimates = Some(estimates);
+        self
     }
 
     /// Settles what was reserved for each call in these limits, and counts in them what was not.
@@ -50,17 +59,29 @@ impl<S> Priced<S> {
     }
 }
 
-impl<S: RecordSink> RecordSink for Priced<S> {
+impl<S: RecordSink + Clone> RecordSink for Priced<S> {
     fn begun(&self, trip: &Trip) {
         self.inner.begun(trip);
     }
 
-    fn accept(&self, mut record: LogRecord) -> Receipt {
+    fn accept(&self, record: LogRecord) -> Receipt {
         // What the cache served was counted where it came from.
         let is_hit = record.control.cache.as_ref().is_some_and(|cache| cache.status.served());
-        if let (Some(usage), false) = (estimate::usage(&record), is_hit) {
-            record.reading.usage = UsageReading::Known(usage);
+        if is_hit || !estimate::is_wanted(&record) {
+            return self.settle(record);
         }
+        let priced = self.clone();
+        let counted = move || priced.settle(estimate::completed(record));
+        match &self.estimates {
+            Some(estimates) => estimates.take(counted),
+            None => counted(),
+        }
+    }
+}
+
+impl<S: RecordSink> Priced<S> {
+    /// Prices a record whose usage is as well known as it will ever be, and hands it on.
+    fn settle(&self, mut record: LogRecord) -> Receipt {
         self.price_abandoned(&mut record);
         if let Some(cost) = cost_at_end(&record, &self.prices) {
             record.cost = cost;

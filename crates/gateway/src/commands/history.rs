@@ -35,7 +35,11 @@ impl Period {
     }
 }
 
-fn moment(text: &str) -> Result<Timestamp, CommandError> {
+/// A date (`2026-11-01`, the beginning of the day in UTC) or a moment (`2026-11-01T12:00:00Z`).
+///
+/// # Errors
+/// Where the text is neither.
+pub fn moment(text: &str) -> Result<Timestamp, CommandError> {
     let whole = if text.len() == "2026-11-01".len() { format!("{text}T00:00:00Z") } else { text.to_owned() };
     let read = whole.parse::<jiff::Timestamp>().map_err(|_| {
         CommandError::Usage(format!(

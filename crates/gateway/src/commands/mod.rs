@@ -9,17 +9,19 @@ mod price;
 mod pricing;
 mod provider_keys;
 mod reconcile;
+mod report;
 mod reprice;
 mod what_if;
 
 pub use check::check;
 pub use demo::{DemoReport, demo};
-pub use history::Period;
+pub use history::{Period, moment};
 pub use keys::{KeysCommand, first_key, keys};
 pub use price::price;
 pub use pricing::{PricingCommand, pricing};
 pub use provider_keys::{ProviderKeysCommand, provider_keys};
 pub use reconcile::{Bill, ReconcileCommand, reconcile};
+pub use report::{ReportCommand, report};
 pub use reprice::{RepriceCommand, reprice};
 pub use what_if::{WhatIfCommand, what_if};
 
