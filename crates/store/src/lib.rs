@@ -142,7 +142,7 @@ pub use query::{
     BadQuery, Breakdown, Comparison, Condition, CostParts, Every, Fact, Field, Group, Groups, Kind, Measure, Number,
     Pattern, Predicate, Seen, Sketch, Spread, Test, Totals,
 };
-pub use repricing::{NewCost, Repricing};
+pub use repricing::{FormerCost, NewCost, Repricing};
 pub use row::{Row, StoredBody, StoredRecord};
 pub use search::{BadCursor, Cursor, Filter, Order, Page, Search};
 pub use spending::Spending;
@@ -268,6 +268,12 @@ pub trait Store: Send + Sync + 'static {
     /// An organisation's restatements, oldest first.
     fn repricings(&self, org: OrgId) -> StoreFuture<'_, Vec<Repricing>> {
         let _ = org;
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// What a row was said to cost before each of its restatements, oldest first.
+    fn former_costs(&self, org: OrgId, id: RecordId) -> StoreFuture<'_, Vec<FormerCost>> {
+        let _ = (org, id);
         Box::pin(async { Ok(Vec::new()) })
     }
 

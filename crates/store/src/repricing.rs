@@ -37,3 +37,20 @@ pub struct Repricing {
     /// What they cost now.
     pub after: Money,
 }
+
+/// What a row was said to cost until it was restated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FormerCost {
+    /// The restatement that ended it.
+    pub repricing: Uuid,
+    /// When that was.
+    pub until: Timestamp,
+    /// Who restated it.
+    pub author: String,
+    /// The version of the prices that it was restated by.
+    pub price_version: String,
+    /// What the cost was: `priced`, `unknown_model`, `no_usage`, `invalid_usage`.
+    pub state: String,
+    /// How much, where it was known.
+    pub total: Option<Money>,
+}

@@ -158,3 +158,11 @@ pub(crate) async fn limits(
         "searched": searched,
     })))
 }
+
+/// `GET /api/repricings`.
+pub(crate) async fn repricings(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Refusal> {
+    Ok(Json(json!({ "repricings": desk.store.repricings(caller.org).await? })))
+}

@@ -82,6 +82,7 @@ pub(crate) fn routes(options: &ConsoleOptions, desk: Desk, access: &Access) -> R
         .route("/sql/schema", get(sql::schema))
         .route("/why", get(moved::why))
         .route("/forecast", get(moved::forecast))
+        .route("/repricings", get(lists::repricings))
         .route("/export", get(export::rows))
         .route("/keys", get(settings::keys).post(settings::make_key))
         .route("/keys/{id}", axum::routing::delete(settings::revoke_key))

@@ -90,7 +90,7 @@ const PARAMETERS: [(&str, Set); 18] = [
 ];
 
 /// Parameters that some addresses take besides; what they mean is theirs to say.
-const MORE: [&str; 14] = [
+const MORE: [&str; 15] = [
     "by",
     "step",
     "offset_minutes",
@@ -105,6 +105,7 @@ const MORE: [&str; 14] = [
     "previous_from",
     "previous_until",
     "days",
+    "known_at",
 ];
 
 fn narrow(asked: &mut Question, only: Result<Predicate, String>) -> Result<(), String> {

@@ -46,8 +46,10 @@ pub(crate) async fn one(
         return Err(Refusal::new(StatusCode::NOT_FOUND, "unknown_request", message));
     };
     let marks = desk.store.marks(caller.org, &[id]).await?.remove(&id);
+    let former = desk.store.former_costs(caller.org, id).await?;
     // Bodies may be many megabytes: reading them must not hold up the calls that share these threads.
-    let told = tokio::task::spawn_blocking(move || Json(Detail::of(&record, marks.as_ref())).into_response()).await;
+    let told =
+        tokio::task::spawn_blocking(move || Json(Detail::of(&record, marks.as_ref(), &former)).into_response()).await;
     told.map_err(|error| {
         tracing::error!(%error, %id, "console: a request cannot be shown");
         Refusal::failed()

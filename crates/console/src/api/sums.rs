@@ -99,6 +99,12 @@ pub(super) fn number<T: std::str::FromStr>(name: &str, text: Option<String>) -> 
     text.map(|text| text.parse().map_err(|_| bad(&text))).transpose()
 }
 
+/// The moment whose knowledge is asked for: rows and costs as they stood then, before any later restatement.
+pub(super) fn known_at(question: &mut Question) -> Result<Option<Timestamp>, Refusal> {
+    let text = question.take("known_at");
+    text.map(|text| moment(&text).map_err(|why| Refusal::bad_request(format!("`known_at` is {why}")))).transpose()
+}
+
 /// `GET|POST /api/totals`.
 pub(crate) async fn totals(
     State(desk): State<Desk>,
@@ -107,8 +113,9 @@ pub(crate) async fn totals(
 ) -> Result<Json<Value>, Refusal> {
     let spreads = spreads(question.take("percentiles"))?;
     let compare = compared(&mut question)?;
+    let as_known = known_at(&mut question)?;
     let (filter, searched) = resolve(&*desk.store, caller.org, question.filter_only()?).await?;
-    let asked = Breakdown { spreads: spreads.clone(), ..Breakdown::whole(caller.org, filter.clone()) };
+    let asked = Breakdown { spreads: spreads.clone(), as_known, ..Breakdown::whole(caller.org, filter.clone()) };
     let groups = desk.store.groups(&asked).await?;
     let mut told = groups.groups.first().map(|group| group_figures(&spreads, group)).unwrap_or_default();
     if let Some(previous) = compare.period(&filter)? {
@@ -189,6 +196,7 @@ pub(super) async fn broken_down(
     }
     let spreads = spreads(question.take("percentiles"))?;
     let compare = compared(&mut question)?;
+    let as_known = known_at(&mut question)?;
     let (order, descending) = sorted(&mut question, Measure::Cost)?;
     let (limit, skip) = (question.take_limit().unwrap_or(50), question.take_skip());
     let (filter, searched) = resolve(&*desk.store, org, question.filter_only()?).await?;
@@ -199,6 +207,7 @@ pub(super) async fn broken_down(
         ascending: !descending,
         limit,
         skip,
+        as_known,
         ..Breakdown::whole(org, filter.clone())
     };
     asked.check().map_err(|bad| Refusal::bad_request(bad.to_string()))?;
@@ -226,7 +235,8 @@ pub(super) async fn broken_down(
             Value::Object(row)
         })
         .collect();
-    let whole = desk.store.totals(org, &filter).await?;
+    let whole = desk.store.groups(&Breakdown { as_known, ..Breakdown::whole(org, filter) }).await?;
+    let whole = whole.groups.into_iter().next().map(|group| group.totals).unwrap_or_default();
     Ok(json!({ "by": names, "rows": rows, "more": groups.more, "totals": figures(&whole), "searched": searched }))
 }
 
@@ -252,13 +262,18 @@ pub(crate) async fn series(
     let offset: i64 = number("offset_minutes", question.take("offset_minutes"))?.unwrap_or(0);
     let spreads = spreads(question.take("percentiles"))?;
     let compare = compared(&mut question)?;
+    let as_known = known_at(&mut question)?;
     let (order, _) = sorted(&mut question, Measure::Cost)?;
     let (filter, searched) = resolve(&*desk.store, caller.org, question.filter_only()?).await?;
     let (from, until) = bounds(&desk, caller.org, &filter).await?;
     let step = step_of(step.as_deref(), until - from)?;
     let every = Every { micros: step, offset: offset.saturating_mul(60_000_000) };
-    let whole =
-        Breakdown { every: Some(every), spreads: spreads.clone(), ..Breakdown::whole(caller.org, filter.clone()) };
+    let whole = Breakdown {
+        every: Some(every),
+        spreads: spreads.clone(),
+        as_known,
+        ..Breakdown::whole(caller.org, filter.clone())
+    };
     whole.check().map_err(|bad| Refusal::bad_request(bad.to_string()))?;
     let points = desk.store.groups(&whole).await?;
     let mut told = json!({
@@ -437,8 +452,9 @@ pub(crate) async fn histogram(
     let [spread] = of.as_slice() else {
         return Err(Refusal::bad_request("`of` is one distribution"));
     };
+    let as_known = known_at(&mut question)?;
     let (filter, searched) = resolve(&*desk.store, caller.org, question.filter_only()?).await?;
-    let asked = Breakdown { spreads: vec![*spread], ..Breakdown::whole(caller.org, filter) };
+    let asked = Breakdown { spreads: vec![*spread], as_known, ..Breakdown::whole(caller.org, filter) };
     let groups = desk.store.groups(&asked).await?;
     let sketch =
         groups.groups.into_iter().next().and_then(|group| group.spreads.into_iter().next()).unwrap_or_default();

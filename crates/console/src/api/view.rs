@@ -8,7 +8,7 @@ use tachograph_record::{
     Attempt, BodyState, Control, Cost, CostState, KeyId, Meter, Money, PromptRef, RecordId, RecordedError, SessionRef,
     Timing, Usage, UsageSource,
 };
-use tachograph_store::{Cursor, Marks, Row, StoredBody, StoredRecord};
+use tachograph_store::{Cursor, FormerCost, Marks, Row, StoredBody, StoredRecord};
 
 use super::conversation::{self, ConversationView};
 
@@ -118,10 +118,12 @@ pub(crate) struct Detail<'a> {
     /// The messages and the answer in one form for every API; absent where the API is not understood or bodies were
     /// not kept.
     conversation: Option<ConversationView>,
+    /// What it was said to cost before each restatement.
+    former_costs: &'a [FormerCost],
 }
 
 impl<'a> Detail<'a> {
-    pub(crate) fn of(record: &'a StoredRecord, marks: Option<&Marks>) -> Self {
+    pub(crate) fn of(record: &'a StoredRecord, marks: Option<&Marks>, former: &'a [FormerCost]) -> Self {
         let row = &record.row;
         let receipt = match &row.cost {
             CostState::Priced(cost) => Some(&**cost),
@@ -134,6 +136,7 @@ impl<'a> Detail<'a> {
             request: BodyView::of(row.request_body, &record.request),
             response: BodyView::of(row.response_body, &record.response),
             conversation: conversation::of(record),
+            former_costs: former,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tachograph_gateway::commands::{
-    Period, ReconcileCommand, RepriceCommand, WhatIfCommand, reconcile, reprice, what_if,
+    Period, ReconcileCommand, ReportCommand, RepriceCommand, WhatIfCommand, reconcile, report, reprice, what_if,
 };
 use tachograph_pricing::{PriceBook, PriceContext};
 use tachograph_record::{
@@ -122,6 +122,29 @@ async fn history_is_restated_on_purpose_and_on_record() {
 
     assert_eq!(run(true).await, "every row stands as it would be priced now\n");
     assert_eq!(store.repricings(OrgId::HOME).await.unwrap().len(), 1);
+
+    // As known before the restatement, as known after it, and as true now.
+    let before = Timestamp::from_micros(audit.at.micros() - 1);
+    let reported = async |known_at: Option<Timestamp>, json: bool| {
+        let by = "model".to_owned();
+        let command = ReportCommand { period: period(0, 60), by, only: Some("model:m".to_owned()), known_at, json };
+        let mut out = Vec::new();
+        report(&command, &*store, &mut out).await.unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let told = reported(Some(before), false).await;
+    assert!(told.contains("\n  m: 24 USD, 3 rows, 3000000 tokens in, 3000000 out, 1 without a price\n"), "{told}");
+    assert!(told.contains("by a clerk: 3 rows, 24 -> 39 USD (later; not in these figures)\n"), "{told}");
+    for known_at in [Some(audit.at), None] {
+        let told = reported(known_at, false).await;
+        assert!(told.contains("\n  m: 39 USD, 3 rows, 3000000 tokens in, 3000000 out\n"), "{told}");
+        assert!(told.ends_with("by a clerk: 3 rows, 24 -> 39 USD\n"), "{told}");
+    }
+    let told: serde_json::Value = serde_json::from_str(&reported(Some(before), true).await).unwrap();
+    assert_eq!((&told["rows"][0]["keys"]["model"], &told["totals"]["cost"]), (&"m".into(), &"24".into()));
+    assert_eq!(told["repricings"][0]["author"], "a clerk");
+    let wrong = ReportCommand { by: "colour".into(), only: None, known_at: None, json: false, period: period(0, 1) };
+    assert_eq!(report(&wrong, &*store, &mut Vec::new()).await.unwrap_err().exit_code(), 64);
 }
 
 #[tokio::test]

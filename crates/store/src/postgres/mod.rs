@@ -31,8 +31,8 @@ use crate::tables::{
     read_repricing,
 };
 use crate::{
-    BadSql, Breakdown, Document, Expired, Expiry, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked,
-    Marks, NewCost, Page, Repricing, Search, SharedChange, Spending, SqlLimits, SqlTable, Store, StoreError,
+    BadSql, Breakdown, Document, Expired, Expiry, Filter, FormerCost, GatewayProgress, Groups, KeyRow, Mark, MarkKind,
+    Marked, Marks, NewCost, Page, Repricing, Search, SharedChange, Spending, SqlLimits, SqlTable, Store, StoreError,
     StoreFuture, StoredRecord, UserSql, join, spending, sql,
 };
 
@@ -46,6 +46,7 @@ pub(crate) const STEPS: &[Step] = &[
     (7, "shared_limits", include_str!("migrations/0007_shared_limits.sql")),
     (8, "detail", include_str!("migrations/0008_detail.sql")),
     (9, "expiry", include_str!("migrations/0009_expiry.sql")),
+    (10, "former_parts", include_str!("migrations/0010_former_parts.sql")),
 ];
 
 /// The lock under which the rows of traces are looked at.
@@ -285,6 +286,13 @@ impl Store for PostgresStore {
         Box::pin(async move {
             let rows = within(READ, sql::repricings::<Postgres>(org).build().fetch_all(&self.readers)).await?;
             rows.iter().map(read_repricing).collect()
+        })
+    }
+
+    fn former_costs(&self, org: OrgId, id: RecordId) -> StoreFuture<'_, Vec<FormerCost>> {
+        Box::pin(async move {
+            let mut sql = sql::former_costs::<Postgres>(org, id);
+            sql::read_former_costs(&within(READ, sql.build().fetch_all(&self.readers)).await?)
         })
     }
 

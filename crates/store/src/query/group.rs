@@ -26,6 +26,9 @@ pub struct Breakdown {
     pub limit: u32,
     /// Leaving out so many of the first.
     pub skip: u32,
+    /// As it was known at this moment: the rows received before it, at what they were said to cost then. Otherwise every
+    /// row is taken at what it is said to cost now, restated or not.
+    pub as_known: Option<Timestamp>,
 }
 
 /// Spans of time of one length.
@@ -116,6 +119,7 @@ impl Breakdown {
             ascending: false,
             limit: MOST_GROUPS,
             skip: 0,
+            as_known: None,
         }
     }
 

@@ -5,6 +5,7 @@ use tachograph_record::{Money, Timestamp};
 
 use super::Dialect;
 use super::conditions::{push_conditions, push_key};
+use super::former::push_rows_as_known;
 use crate::StoreError;
 use crate::query::{Breakdown, CostParts, Every, Group, Groups, Measure, Spread, Totals};
 use crate::tables::Source;
@@ -104,7 +105,10 @@ fn push_inner<D: Dialect>(sql: &mut QueryBuilder<D>, asked: &Breakdown, columns:
         sql.push(") AS at, ");
     }
     columns(sql);
-    sql.push(" FROM requests r");
+    match asked.as_known {
+        None => drop(sql.push(" FROM requests r")),
+        Some(at) => push_rows_as_known(sql, asked.org, at),
+    }
     push_conditions(sql, asked.org, &asked.filter);
 }
 

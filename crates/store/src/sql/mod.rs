@@ -4,6 +4,7 @@
 mod beside;
 mod conditions;
 mod expire;
+mod former;
 mod groups;
 
 use sqlx::QueryBuilder;
@@ -13,14 +14,13 @@ use uuid::Uuid;
 pub(crate) use beside::*;
 use conditions::{push_conditions, push_value};
 pub(crate) use expire::{OF_A_ROW, delete, delete_old_bodies, old_rows, organisations, read_ids};
+pub(crate) use former::{change_cost, former_costs, keep_former_cost, read_former_costs};
 pub(crate) use groups::{buckets, groups, read_buckets, read_groups};
 
 use crate::query::{Field, Kind, Pattern, Piece};
 
-use crate::tables::{
-    BodyColumns, CostColumns, GATEWAYS, KEYS, REPRICINGS, REQUESTS, Source, Table, Value, read_body, read_row,
-};
-use crate::{Cursor, GatewayProgress, Page, Search, StoreError, StoredRecord, text};
+use crate::tables::{BodyColumns, GATEWAYS, KEYS, REPRICINGS, REQUESTS, Source, Table, Value, read_body, read_row};
+use crate::{Cursor, GatewayProgress, Page, Search, StoreError, StoredRecord};
 
 /// Where the databases' SQL differs.
 pub(crate) trait Dialect: sqlx::Database {
@@ -249,48 +249,6 @@ pub(crate) fn revoke_key<D: Dialect>(key: KeyId, at: Timestamp) -> QueryBuilder<
     D::bind_int(&mut sql, at.micros());
     sql.push(" WHERE revoked_at IS NULL AND id = ");
     D::bind_id(&mut sql, key.uuid());
-    sql
-}
-
-/// Keeps what a row costs beside the restatement that is about to change it.
-pub(crate) fn keep_former_cost<D: Dialect>(org: OrgId, id: RecordId, repricing: Uuid) -> QueryBuilder<D> {
-    const COSTS: &str = "cost_state, cost_nano, cost_rest, cost_outsize, cost";
-    let mut sql =
-        QueryBuilder::new(format!("INSERT INTO former_costs (org_id, id, repricing_id, {COSTS}) SELECT org_id, id, "));
-    D::bind_id(&mut sql, repricing);
-    sql.push(format_args!(", {COSTS} FROM requests"));
-    push_row(&mut sql, org, id);
-    sql
-}
-
-/// Gives a row another cost.
-pub(crate) fn change_cost<D: Dialect>(org: OrgId, id: RecordId, cost: &CostColumns) -> QueryBuilder<D> {
-    let mut sql = QueryBuilder::new("UPDATE requests SET cost_state = ");
-    D::bind_text(&mut sql, cost.state);
-    let (nano, rest) = cost.columns.unzip();
-    for (column, int) in [(", cost_nano = ", nano), (", cost_rest = ", rest)] {
-        sql.push(column);
-        match int {
-            Some(int) => D::bind_int(&mut sql, int),
-            None => drop(sql.push("NULL")),
-        }
-    }
-    for (column, text) in [(", cost_outsize = ", &cost.outsize), (", cost = ", &cost.text)] {
-        sql.push(column);
-        match text {
-            Some(text) => D::bind_text(&mut sql, &text::stored(text)),
-            None => drop(sql.push("NULL")),
-        }
-    }
-    let names = [", input_nano = ", ", cache_read_nano = ", ", cache_write_nano = ", ", output_nano = "];
-    for (at, column) in names.into_iter().enumerate() {
-        sql.push(column);
-        match cost.parts {
-            Some(parts) => D::bind_int(&mut sql, parts[at]),
-            None => drop(sql.push("NULL")),
-        }
-    }
-    push_row(&mut sql, org, id);
     sql
 }
 

@@ -36,8 +36,8 @@ use crate::tables::{
     read_repricing,
 };
 use crate::{
-    BadSql, Breakdown, Document, Expired, Expiry, Filter, GatewayProgress, Groups, KeyRow, Mark, MarkKind, Marked,
-    Marks, NewCost, Page, Repricing, Search, Spending, SqlLimits, SqlTable, Store, StoreError, StoreFuture,
+    BadSql, Breakdown, Document, Expired, Expiry, Filter, FormerCost, GatewayProgress, Groups, KeyRow, Mark, MarkKind,
+    Marked, Marks, NewCost, Page, Repricing, Search, Spending, SqlLimits, SqlTable, Store, StoreError, StoreFuture,
     StoredRecord, UserSql, join, spending, sql,
 };
 
@@ -51,6 +51,7 @@ pub(crate) const STEPS: &[Step] = &[
     (7, "shared_limits", include_str!("migrations/0007_shared_limits.sql")),
     (8, "detail", include_str!("migrations/0008_detail.sql")),
     (9, "expiry", include_str!("migrations/0009_expiry.sql")),
+    (10, "former_parts", include_str!("migrations/0010_former_parts.sql")),
 ];
 
 /// How long to wait for another process's write lock.
@@ -286,6 +287,10 @@ impl Store for SqliteStore {
             let rows = sql::repricings::<Sqlite>(org).build().fetch_all(&self.readers).await.map_err(sort)?;
             rows.iter().map(read_repricing).collect()
         })
+    }
+
+    fn former_costs(&self, org: OrgId, id: RecordId) -> StoreFuture<'_, Vec<FormerCost>> {
+        Box::pin(async move { sql::read_former_costs(&self.read(sql::former_costs(org, id)).await?) })
     }
 
     fn record_progress<'a>(&'a self, progress: &'a GatewayProgress) -> StoreFuture<'a, ()> {

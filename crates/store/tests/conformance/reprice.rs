@@ -1,7 +1,9 @@
 //! Restating costs: all or nothing, exactly, on record.
 
 use tachograph_record::{CostState, Money, OrgId, RecordId, Timestamp};
-use tachograph_store::{Filter, NewCost, Repricing, Row};
+use tachograph_store::{
+    Breakdown, Comparison, Fact, Filter, FormerCost, NewCost, Number, Predicate, Repricing, Row, Spread, Store,
+};
 
 use crate::backend::with_each;
 use crate::sample::{Dice, ODD, full, plain, priced};
@@ -81,6 +83,71 @@ async fn restatements_are_listed_in_their_order_and_none_is_half_done() {
         assert!(store.reprice(&first, &cost("3")).await.is_err(), "{}", backend.name);
         assert_eq!(store.totals(org, &Filter::default()).await.unwrap().cost, "1".parse().unwrap());
         assert_eq!(store.repricings(org).await.unwrap().len(), 2);
+    })
+    .await;
+}
+
+/// What rows of three times add up to: as known at a moment, by the sum and by the groups.
+async fn known(store: &dyn Store, org: OrgId, at: i64, filter: Filter) -> (String, u64, u64) {
+    let asked = Breakdown { as_known: Some(Timestamp::from_micros(at)), ..Breakdown::whole(org, filter) };
+    let whole = store.groups(&asked).await.unwrap().groups.remove(0).totals;
+    let by = Breakdown { by: vec![Fact::Model.into()], spreads: vec![Spread::NanoCost], ..asked };
+    let groups = store.groups(&by).await.unwrap().groups;
+    let parts: Money = groups.iter().map(|group| group.totals.cost).sum();
+    assert_eq!(parts, whole.cost);
+    let counted: u64 = groups.iter().map(|group| group.spreads[0].count()).sum();
+    assert_eq!(counted + whole.unpriced, whole.requests);
+    (whole.cost.to_string(), whole.requests, whole.unpriced)
+}
+
+#[tokio::test]
+async fn a_report_is_as_known_then_or_as_true_now() {
+    with_each(async |backend, store| {
+        let org = OrgId::generate();
+        let rows = [(10, "5"), (20, "7"), (120, "1")].map(|(at, cost)| priced(org, at, cost.parse().unwrap()));
+        store.append(&rows).await.unwrap();
+        let new = |at: usize, cost: CostState| NewCost { id: rows[at].id, cost };
+        store.reprice(&audit(org, 100, 1), &[new(0, cost_of("6"))]).await.unwrap();
+        let again = [new(0, cost_of("8")), new(1, CostState::UnknownModel), new(2, cost_of("2"))];
+        let second = audit(org, 200, 3);
+        store.reprice(&second, &again).await.unwrap();
+
+        for (at, sum, rows, unpriced) in [
+            (10, "0", 0, 0),
+            (15, "5", 1, 0),
+            (50, "12", 2, 0),
+            (99, "12", 2, 0),
+            (100, "13", 2, 0),
+            (150, "14", 3, 0),
+            (199, "14", 3, 0),
+            (200, "10", 3, 1),
+            (900, "10", 3, 1),
+        ] {
+            let told = known(&*store, org, at, Filter::default()).await;
+            assert_eq!(told, (sum.to_owned(), rows, unpriced), "{}: as known at {at}", backend.name);
+        }
+        let now = store.totals(org, &Filter::default()).await.unwrap();
+        assert_eq!((now.cost, now.unpriced), ("10".parse().unwrap(), 1), "{}: as true now", backend.name);
+
+        // Which rows are dear is asked of the same moment as what they cost.
+        let dear = Predicate::number(Fact::Cost, Comparison::More, Number::Money("6".parse().unwrap()));
+        let dear = |at| known(&*store, org, at, Filter { only: dear.clone(), ..Filter::default() });
+        assert_eq!((dear(50).await.0, dear(250).await.0), ("7".to_owned(), "8".to_owned()));
+        assert_eq!(known(&*store, OrgId::generate(), 900, Filter::default()).await.1, 0, "another's rows");
+
+        let former = store.former_costs(org, rows[0].id).await.unwrap();
+        let told: Vec<_> = former.iter().map(|held| (held.until.micros(), held.total)).collect();
+        assert_eq!(told, [(100, "5".parse().ok()), (200, "6".parse().ok())], "{}", backend.name);
+        let last = FormerCost {
+            repricing: second.id,
+            until: second.at,
+            author: second.author.clone(),
+            price_version: "0f".into(),
+            state: "priced".into(),
+            total: "1".parse().ok(),
+        };
+        assert_eq!(store.former_costs(org, rows[2].id).await.unwrap(), [last]);
+        assert_eq!(store.former_costs(org, RecordId::generate()).await.unwrap(), []);
     })
     .await;
 }
