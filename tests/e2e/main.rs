@@ -26,3 +26,4 @@ mod spend;
 mod stores;
 mod target;
 mod translated;
+mod uploads;

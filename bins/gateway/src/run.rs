@@ -17,7 +17,8 @@ use tachograph_gateway::commands::{
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
     AnswerCache, CacheWriter, Door, Endpoints, Estimates, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced,
-    Router, Scrape, Upstream, Vault, metrics, privacy, process, reload_vault, serve as serve_connections, stack,
+    Router, Scrape, Uploads, Upstream, Vault, metrics, privacy, process, reload_vault, serve as serve_connections,
+    stack,
 };
 use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, Retention, RouteOptions};
 use tachograph_pricing::PriceBook;
@@ -238,7 +239,8 @@ where
     let upstream = Upstream::new(&config.upstream).map_err(|error| CommandError::Internal(error.to_string()))?;
     let keep = config.logging.max_body.bytes();
     let keep_body = (config.logging.bodies == Bodies::Full).then_some(keep);
-    let door = Door { keys, router, max_body: config.max_request_body.bytes(), keep_body, limits, cache };
+    let uploads = Uploads { most: config.max_upload.bytes() as u64, folder: config.data_dir.clone() };
+    let door = Door { keys, router, max_body: config.max_request_body.bytes(), keep_body, limits, cache, uploads };
     Ok(stack(door, upstream, sink, keep, config.streams.keep_alive(), leaving))
 }
 

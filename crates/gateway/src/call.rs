@@ -16,6 +16,7 @@ use tachograph_telemetry::Trip;
 use crate::admit::Codes;
 use crate::endpoint::Endpoint;
 use crate::session::ClientSocket;
+use crate::upload::Upload;
 
 /// A request that was let in: read once, parsed once, its caller known, its targets chosen.
 pub(crate) struct Call {
@@ -31,8 +32,12 @@ pub(crate) struct Call {
     pub method: Method,
     /// Its headers, without ours and without our keys.
     pub headers: HeaderMap,
-    /// Its body, as it came.
+    /// Its body, as it came, or what was read of it.
     pub body: Bytes,
+    /// What of its body is still to come, where that is not held whole.
+    pub upload: Option<Arc<Upload>>,
+    /// Where in that the model's name stands, if it stands there.
+    pub model_in_upload: Option<Range<u64>>,
     /// The model as the caller asked for it.
     pub model: Option<String>,
     /// Where the model's name stands in the body: with its quotes in JSON, bare in a form.

@@ -122,12 +122,17 @@ impl Policy<Call> for Asking {
             let status = failed.error.status();
             failure.moves_on = Some(instead.on.iter().any(|codes| codes.has(status)));
         }
+        let is_spent = call.upload.as_ref().is_some_and(|upload| upload.has_begun());
+        if is_spent {
+            // What has been sent of an upload is gone: there is nothing to ask anybody else with.
+            failure.moves_on = Some(false);
+        }
         if failure.class.blame() == Blame::Key
             && let Some(key) = call.trip.key_of_attempt()
         {
             let usual = if failure.class == Class::RateLimited { LIMITED_FOR } else { REFUSED_FOR };
             let span = failure.retry_after.unwrap_or(usual);
-            failure.another_key = endpoint.bench(key, span);
+            failure.another_key = endpoint.bench(key, span) && !is_spent;
         }
         failure
     }

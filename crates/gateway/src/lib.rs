@@ -8,7 +8,7 @@
 //! use std::time::Duration;
 //! use tachograph_gateway::config::{Config, Sources, load};
 //! use tachograph_gateway::{
-//!     AnswerCache, Door, Endpoints, KeyRing, Leaving, Limits, Router, Upstream, serve, stack,
+//!     AnswerCache, Door, Endpoints, KeyRing, Leaving, Limits, Router, Uploads, Upstream, serve, stack,
 //! };
 //! use tachograph_pricing::PriceBook;
 //!
@@ -24,6 +24,7 @@
 //!     keep_body: Some(config.logging.max_body.bytes()),
 //!     limits,
 //!     cache: AnswerCache::of(&config.cache)?.0,
+//!     uploads: Uploads { most: config.max_upload.bytes() as u64, folder: config.data_dir.clone() },
 //! };
 //! let (upstream, leaving) = (Upstream::new(&config.upstream)?, Leaving::new(&config.streams));
 //! let keep = config.logging.max_body.bytes();
@@ -47,6 +48,7 @@ mod endpoint;
 mod estimate;
 mod estimates;
 mod fallback;
+mod form;
 mod hold;
 mod keep_alive;
 mod keys;
@@ -66,6 +68,7 @@ mod serve;
 mod session;
 mod stack;
 mod target;
+mod upload;
 mod upstream;
 mod vault;
 
@@ -86,5 +89,6 @@ pub use serve::serve;
 pub use stack::{EdgeBody, Gateway, stack};
 pub use tachograph_cache::backend::Writer as CacheWriter;
 pub use target::names_target;
+pub use upload::Uploads;
 pub use upstream::Upstream;
 pub use vault::{ProviderKey, Vault, VaultError, forget_provider_key, provider_keys, reload_vault};

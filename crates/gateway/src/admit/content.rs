@@ -5,7 +5,6 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use memchr::memmem;
 use serde::de::IgnoredAny;
 use tachograph_providers::{Api, json};
 use tachograph_record::Parameters;
@@ -13,6 +12,7 @@ use tachograph_reply::ApiError;
 
 use super::Route;
 use crate::call::Way;
+use crate::form::Form;
 
 /// Fields that are the conversation itself, not parameters of it.
 const CONVERSATION: [&[u8]; 8] =
@@ -32,15 +32,22 @@ pub(super) struct Content {
     pub(super) parameters: Parameters,
 }
 
-/// Looks at the top level of a JSON body, or at the fields of a form that say as much. Other bodies (audio, nothing) say
-/// nothing.
-pub(super) fn look(body: &Bytes, headers: &HeaderMap, route: Option<&Route>) -> Content {
+/// Looks at the top level of a JSON body, or at the fields of a form that say as much; more of the form may follow. Other
+/// bodies (audio, nothing) say nothing.
+pub(super) fn look(body: &Bytes, headers: &HeaderMap, form: Option<&mut Form>, route: Option<&Route>) -> Content {
     let mut content = Content::default();
     if is_form(headers) {
         content.is_form = true;
-        content.model_span = form_field(body, "model").filter(|span| !span.is_empty());
-        content.model = content.model_span.clone().and_then(|span| String::from_utf8(body[span].to_vec()).ok());
-        content.stream = form_field(body, "stream").is_some_and(|span| &body[span] == b"true");
+        let Some(form) = form else { return content };
+        form.push(body, |field| match &*field.name {
+            "model" if content.model.is_none() && !field.value.is_empty() => {
+                content.model = String::from_utf8(field.value).ok();
+                let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+                content.model_span = content.model.is_some().then(|| place(field.at.start)..place(field.at.end));
+            }
+            "stream" => content.stream = field.value == b"true",
+            _ => {}
+        });
         return content;
     }
     let Some(fields) = json::fields(body) else { return content };
@@ -73,15 +80,6 @@ pub(super) fn look(body: &Bytes, headers: &HeaderMap, route: Option<&Route>) -> 
 
 fn is_form(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"multipart/form-data"))
-}
-
-/// Where the value of a form's field stands: behind the part's headers, up to the next line's end.
-fn form_field(body: &[u8], name: &str) -> Option<Range<usize>> {
-    let named = format!("name=\"{name}\"");
-    let start = memmem::find(body, named.as_bytes())?;
-    let value = start + memmem::find(&body[start..], b"\r\n\r\n")? + 4;
-    let length = memmem::find(&body[value..], b"\r\n")?;
-    Some(value..value + length)
 }
 
 fn text(value: &[u8]) -> Option<String> {
@@ -145,10 +143,10 @@ mod tests {
             "--b--\r\n".to_owned(),
         ];
         let body = Bytes::from(body.concat());
-        let content = look(&body, &headers, None);
+        let content = look(&body, &headers, Form::of(&headers).as_mut(), None);
         assert_eq!(content.model.as_deref(), Some("openai/whisper-1"));
         assert_eq!(&body[content.model_span.clone().unwrap()], b"openai/whisper-1");
         assert!(content.stream && content.is_form);
-        assert!(look(&Bytes::from_static(b"--b--"), &headers, None).model.is_none());
+        assert!(look(&Bytes::from_static(b"--b--"), &headers, Form::of(&headers).as_mut(), None).model.is_none());
     }
 }

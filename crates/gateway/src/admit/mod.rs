@@ -36,7 +36,9 @@ use crate::session::ClientSocket;
 pub(crate) use caller::PROVIDER_KEY_HEADERS;
 pub(crate) use fallbacks::Codes;
 
+use crate::form::Form;
 use crate::target;
+use crate::upload::{self, Upload, Uploads};
 
 use content::Content;
 use fallbacks::Named;
@@ -61,6 +63,8 @@ pub struct Door {
     pub limits: Arc<Limits>,
     /// Answers that are kept.
     pub cache: AnswerCache,
+    /// What is taken of bodies that pass without being held.
+    pub uploads: Uploads,
 }
 
 /// Puts [`Admit`] before a service of [`Call`]s.
@@ -166,7 +170,7 @@ impl Door {
     /// Lets a request in. Whatever becomes of it, the record knows by then all that could be known.
     async fn admit<B>(&self, head: &mut Parts, body: B, trip: &Trip, shape: ErrorShape) -> Result<Admitted, ApiError>
     where
-        B: HttpBody<Data = Bytes>,
+        B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let caller = caller::identify(head, &self.keys);
@@ -208,14 +212,18 @@ impl Door {
             return router::list(&self.router, holder.org, one.as_deref(), shape)
                 .map(|answer| Admitted::Answer(Box::new(answer)));
         }
-        let read = match read::whole(body, &head.headers, self.max_body).await {
-            Ok(bytes) => bytes,
+        let kept = if omit_request { None } else { self.keep_body };
+        let reading =
+            read::beginning(body, &head.headers, self.max_body, &self.uploads, trip, kept.unwrap_or_default());
+        let (read, upload) = match reading.await {
+            Ok(read) => read,
             Err(error) => {
                 trip.asked(asked.record);
                 return Err(error);
             }
         };
-        let mut content = content::look(&read, &head.headers, route.as_ref().ok());
+        let mut form = Form::of(&head.headers);
+        let mut content = content::look(&read, &head.headers, form.as_mut(), route.as_ref().ok());
         if let Some((model, stream)) = route.as_ref().ok().and_then(|route| route.in_path.clone()) {
             (content.model, content.stream) = (Some(model), stream);
         }
@@ -224,7 +232,23 @@ impl Door {
             content.model = self.router.only_model();
         }
         content.stream |= socket.is_some();
-        keep(&mut asked.record, &content, &read, if omit_request { None } else { self.keep_body });
+        let late = match (upload, form.filter(|_| content.model.is_none())) {
+            (Some(upload), Some(form)) => self.late_model(upload, form, route.as_ref().ok(), read.len()).await,
+            (upload, _) => Ok((upload, None)),
+        };
+        let (upload, late) = match late {
+            Ok((upload, late)) => (upload, late),
+            Err(error) => {
+                keep(&mut asked.record, &content, &read, kept);
+                trip.asked(asked.record);
+                return Err(error);
+            }
+        };
+        let model_in_upload = late.and_then(|(model, at)| {
+            content.model = Some(model);
+            at
+        });
+        keep(&mut asked.record, &content, &read, kept);
         let resolved = route.and_then(|route| {
             content.check(&route, &read)?;
             let resolved = if fallbacks.is_empty() {
@@ -245,6 +269,8 @@ impl Door {
             method: head.method.clone(),
             headers: std::mem::take(&mut head.headers),
             body: read,
+            upload: upload.map(Arc::new),
+            model_in_upload,
             model: content.model,
             model_span: content.model_span,
             stream: content.stream,
@@ -255,6 +281,24 @@ impl Door {
             policies,
             socket,
         })))
+    }
+
+    /// The model of a form that names it behind its file. The AI gateway has to know it before anybody can be asked; on a
+    /// provider's proxy the record learns it as it passes.
+    async fn late_model(
+        &self,
+        mut upload: Upload,
+        form: Form,
+        route: Option<&Route>,
+        read: usize,
+    ) -> Result<(Option<Upload>, Option<upload::Named>), ApiError> {
+        let mut model = None;
+        match route.map(|route| &route.way) {
+            Some(Way::Gateway(..)) => model = upload.model(form, read, &self.uploads.folder).await?,
+            Some(Way::Proxy(_)) => upload.watch(form),
+            None => {}
+        }
+        Ok((Some(upload), model))
     }
 
     fn resolve(

@@ -1,4 +1,4 @@
-//! One bounded read.
+//! One bounded read: of the whole body or, where it may pass without being held, of its beginning.
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -6,14 +6,55 @@ use http::header::CONTENT_LENGTH;
 use http_body::Body;
 use http_body_util::BodyExt;
 use tachograph_reply::{ApiError, ErrorKind};
+use tachograph_telemetry::Trip;
+
+use crate::upload::{self, BEGINNING, Upload, UploadBroken, Uploads};
+
+/// What was read of a body, and the rest of it, where that is not held whole.
+pub(super) type Read = (Bytes, Option<Upload>);
+
+/// Reads a body that is small or needed whole, or the beginning of one that is neither. `keep` is how much of it is kept on
+/// the record, in bytes.
+pub(super) async fn beginning<B>(
+    body: B,
+    headers: &HeaderMap,
+    limit: usize,
+    uploads: &Uploads,
+    trip: &Trip,
+    keep: usize,
+) -> Result<Read, ApiError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if !upload::passes(headers) {
+        return Ok((whole(body, headers, limit).await?, None));
+    }
+    if announced(headers).is_some_and(|length| length as u64 > uploads.most) {
+        return Err(UploadBroken::TooLarge(uploads.most).into());
+    }
+    let mut body = Box::pin(body);
+    let mut read = BytesMut::new();
+    while read.len() < BEGINNING {
+        let Some(frame) = body.as_mut().frame().await else { return Ok((read.freeze(), None)) };
+        let Ok(piece) = frame.map_err(|_| broken())?.into_data() else { continue };
+        read.extend_from_slice(&piece);
+    }
+    let upload = Upload::new(body, read.len(), uploads.most, trip, keep);
+    Ok((read.freeze(), Some(upload)))
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
+}
 
 /// Reads a body of at most `limit` bytes.
-pub(super) async fn whole<B>(body: B, headers: &HeaderMap, limit: usize) -> Result<Bytes, ApiError>
+async fn whole<B>(body: B, headers: &HeaderMap, limit: usize) -> Result<Bytes, ApiError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let announced = announced(headers);
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }

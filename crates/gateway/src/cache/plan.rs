@@ -18,7 +18,7 @@ pub(super) fn of(call: &mut Call) -> Option<(Plan, RequestKey)> {
     if !wish.told && call.api.is_none() {
         (wish.read, wish.save) = (false, false);
     }
-    if wish.is_empty() {
+    if wish.is_empty() || call.upload.is_some() {
         return None;
     }
     let id = org.uuid();

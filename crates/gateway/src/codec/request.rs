@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Uri};
-use http_body_util::Full;
 use tachograph_providers::embed::Target;
 use tachograph_providers::{Api, DialectId, HideUsage, Note, Provider, StreamUsage, ask_for_usage, dialect, json};
 use tachograph_reply::{ApiError, ErrorKind};
@@ -12,8 +11,10 @@ use tachograph_reply::{ApiError, ErrorKind};
 use super::headers::Outgoing;
 use super::{embed, headers};
 use crate::call::{Call, Candidate, Try, Way};
+use crate::credential::Seal;
 use crate::endpoint::Endpoint;
 use crate::place::region_in;
+use crate::upload::Rest;
 use crate::upstream::UpstreamRequest;
 
 /// The most tokens an answer is asked for where the caller names no limit and the provider demands one.
@@ -67,6 +68,7 @@ pub(super) fn write(attempt: &Try) -> Result<(UpstreamRequest, Plan), ApiError> 
             }
         }
     };
+    let mut rest = None;
     let (body, outgoing, plan) = match across {
         Some(from) => {
             let (body, plan) = translate(call, provider, model, from)?;
@@ -74,10 +76,24 @@ pub(super) fn write(attempt: &Try) -> Result<(UpstreamRequest, Plan), ApiError> 
         }
         None => {
             let (body, hide) = ask(call, provider, with_model(call, candidate, provider, model));
-            (body, headers::onward(call, candidate, provider, region), Plan::Same { hide })
+            let outgoing = headers::onward(call, candidate, provider, region);
+            rest = rest_of(call, candidate, model, &outgoing)?;
+            (body, outgoing, Plan::Same { hide })
         }
     };
-    Ok((upstream(call, endpoint, uri, outgoing, body)?, plan))
+    Ok((UpstreamRequest { rest, ..upstream(call, endpoint, uri, outgoing, body)? }, plan))
+}
+
+/// What of an upload is still to come, with the candidate's own name for the model in it.
+fn rest_of(call: &Call, candidate: &Candidate, model: &str, outgoing: &Outgoing) -> Result<Option<Rest>, ApiError> {
+    let Some(upload) = &call.upload else { return Ok(None) };
+    if matches!(outgoing.seal, Some(Seal::Aws { .. })) {
+        let message = "Amazon's signatures need the whole body, and an upload as large as this is not held.";
+        return Err(ApiError::invalid("unsignable_upload", message));
+    }
+    let named = call.model_in_upload.clone().filter(|_| candidate.model.is_some());
+    let instead = named.map(|at| (at, Bytes::copy_from_slice(model.as_bytes())));
+    Ok(Some(Rest { upload: upload.clone(), instead }))
 }
 
 fn upstream(
@@ -92,7 +108,7 @@ fn upstream(
     {
         return Err(refusal);
     }
-    let mut request = Request::new(Full::new(body.clone()));
+    let mut request = Request::new(());
     *request.method_mut() = call.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = outgoing.headers;
@@ -101,6 +117,7 @@ fn upstream(
         id: call.trip.id(),
         request,
         body,
+        rest: None,
         seal: outgoing.seal,
         socket: call.socket.clone(),
     })

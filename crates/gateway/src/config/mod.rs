@@ -49,8 +49,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// A first API key given from outside, for containers.
     pub api_key: Option<Secret>,
-    /// The largest request body that is taken.
+    /// The largest request body that is taken, where it is needed whole.
     pub max_request_body: ByteSize,
+    /// The largest upload (a form, sound, a file) that is taken; its bytes pass and are not held.
+    pub max_upload: ByteSize,
     /// The console.
     pub console: ConsoleConfig,
     /// Where rows are kept.
@@ -89,6 +91,7 @@ impl Default for Config {
             data_dir: PathBuf::from("./tachograph-data"),
             api_key: None,
             max_request_body: ByteSize::mebibytes(64),
+            max_upload: ByteSize::mebibytes(2048),
             console: ConsoleConfig::default(),
             store: StoreConfig::default(),
             providers: BTreeMap::new(),

@@ -8,7 +8,6 @@ use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request};
-use http_body_util::Full;
 use tachograph_reply::{ApiError, ErrorKind};
 
 use crate::config::{Environment, ProviderConfig, Secret};
@@ -55,7 +54,7 @@ impl AwsKeys {
     /// Where it cannot be: its URL or a header of it is not of the letters that can be signed.
     pub(super) fn sign(
         &self,
-        request: &mut Request<Full<Bytes>>,
+        request: &mut Request<()>,
         body: &Bytes,
         region: &str,
         service: &str,
@@ -70,7 +69,7 @@ impl AwsKeys {
     fn sign_at(
         &self,
         at: SystemTime,
-        request: &mut Request<Full<Bytes>>,
+        request: &mut Request<()>,
         body: &Bytes,
         region: &str,
         service: &str,
@@ -113,7 +112,7 @@ mod tests {
             "https://bedrock-runtime.us-east-1.amazonaws.com/model/us.amazon.nova-2-lite-v1%3A0/converse",
         )
         .header("content-type", "application/json")
-        .body(Full::new(body.clone()))
+        .body(())
         .unwrap();
         let at = UNIX_EPOCH + Duration::from_secs(1_795_000_000);
         keys.sign_at(at, &mut request, &body, "us-east-1", "bedrock").unwrap();

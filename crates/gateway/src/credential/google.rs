@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -22,6 +22,7 @@ use tachograph_reply::{ApiError, ErrorKind};
 use tokio::sync::Mutex;
 
 use crate::config::Secret;
+use crate::upload::Sent;
 use crate::upstream::Pool;
 
 /// A token that has less than this left is made anew.
@@ -154,7 +155,7 @@ impl GoogleAccount {
         let form = account.grant()?;
         let request = Request::post(&account.token_uri)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Full::new(Bytes::from(form)))
+            .body(Sent::whole(Bytes::from(form)))
             .map_err(|_| "its token_uri is no URL".to_owned())?;
         let sent = client.send(request).await;
         let (response, _link) = sent.map_err(|_| "the token's endpoint cannot be reached".to_owned())?;

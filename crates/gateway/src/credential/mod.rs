@@ -10,7 +10,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use http_body_util::Full;
 use tachograph_providers::{AuthStyle, Provider};
 use tachograph_reply::ApiError;
 use tachograph_routing::Keys;
@@ -162,7 +161,7 @@ impl Seal {
         provider: &str,
         client: &Pool,
         body: &Bytes,
-        request: &mut Request<Full<Bytes>>,
+        request: &mut Request<()>,
     ) -> Result<(), ApiError> {
         match self {
             Self::Aws { keys, region, service } => keys.sign(request, body, region, service),

@@ -9,10 +9,8 @@ mod body;
 mod day;
 mod model;
 
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderValue, Response, StatusCode};
 use tachograph_providers::{DialectId, dialect};
 use tachograph_record::RecordId;
 use tachograph_reply::{ApiError, ErrorKind, ErrorShape};
@@ -32,9 +30,8 @@ pub(crate) fn endpoint() -> Option<Endpoint> {
 }
 
 /// Answers a chat request as OpenAI would.
-pub(crate) async fn answer(id: RecordId, request: Request<Full<Bytes>>) -> Result<Response<DemoBody>, ApiError> {
-    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let asked = match dialect(DialectId::OpenAiChat).decode_request(&body) {
+pub(crate) async fn answer(id: RecordId, body: &[u8]) -> Result<Response<DemoBody>, ApiError> {
+    let asked = match dialect(DialectId::OpenAiChat).decode_request(body) {
         Ok(asked) => asked,
         Err(error) => return Ok(refusal(&error)),
     };

@@ -9,7 +9,6 @@ use http::header::{
 };
 use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
-use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use tachograph_providers::decode_error;
 use tachograph_reply::{ApiError, ErrorKind};
@@ -29,7 +28,7 @@ use crate::upstream::{Connector, SendError, unreachable};
 /// Where the provider cannot be reached or does not want it: its own status and words.
 pub(crate) async fn open(
     mut connector: Connector,
-    request: Request<Full<Bytes>>,
+    request: Request<()>,
     endpoint: &Arc<Endpoint>,
     client: ClientSocket,
 ) -> Result<Response<SessionBody>, ApiError> {
@@ -64,7 +63,7 @@ pub(crate) async fn open(
 }
 
 /// The request as a handshake.
-fn handshake(request: &Request<Full<Bytes>>, target: &Uri) -> Option<Request<()>> {
+fn handshake(request: &Request<()>, target: &Uri) -> Option<Request<()>> {
     let mut parts = target.clone().into_parts();
     let scheme = if parts.scheme == Some(Scheme::HTTPS) { "wss" } else { "ws" };
     parts.scheme = Some(scheme.parse().ok()?);

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Connection, SendRequest, handshake};
@@ -17,9 +16,7 @@ use tokio::time::Instant;
 
 use super::connect::Line;
 use super::lane::Lane;
-
-/// A request's body as it is sent.
-pub(super) type Sent = Full<Bytes>;
+use crate::upload::Sent;
 
 /// One connection, for one exchange after the other.
 pub(super) struct Driven {

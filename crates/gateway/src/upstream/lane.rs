@@ -8,7 +8,8 @@ use std::time::Duration;
 use hyper::client::conn::http2;
 use tokio::time::Instant;
 
-use super::driven::{Driven, Sent};
+use super::driven::Driven;
+use crate::upload::Sent;
 
 /// Idle connections kept for each origin. Above this, the operating system's limits come first.
 const MOST_IDLE: usize = 1024;

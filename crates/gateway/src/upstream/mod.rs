@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use tachograph_record::RecordId;
 use tachograph_reply::{ApiError, ErrorKind};
 use tower::Service;
@@ -28,6 +27,7 @@ use crate::demo;
 use crate::endpoint::Endpoint;
 use crate::place::Place;
 use crate::session::{self, ClientSocket};
+use crate::upload::{Rest, Sent};
 
 use address::NotPublic;
 pub(crate) use body::{UpstreamBody, UpstreamBroken};
@@ -43,9 +43,11 @@ pub struct UpstreamRequest {
     /// The call it is made for.
     pub id: RecordId,
     /// The request, with its absolute URL.
-    pub request: Request<Full<Bytes>>,
-    /// Its body again, to be signed.
+    pub request: Request<()>,
+    /// Its body, or the beginning of it.
     pub body: Bytes,
+    /// What of the body is still to come, and what is to stand at a place in that.
+    pub(crate) rest: Option<Rest>,
     /// What is to be done to it before it is sent.
     pub(crate) seal: Option<Seal>,
     /// The client's side of the session that it opens.
@@ -87,7 +89,7 @@ impl Upstream {
     async fn send(self, mut sent: UpstreamRequest) -> Result<Response<UpstreamBody>, ApiError> {
         let name = sent.endpoint.name().clone();
         if sent.endpoint.place == Place::Demo {
-            return demo::answer(sent.id, sent.request).await.map(|response| response.map(UpstreamBody::demo));
+            return demo::answer(sent.id, &sent.body).await.map(|response| response.map(UpstreamBody::demo));
         }
         if let Some(seal) = &sent.seal {
             seal.put(&name, &self.pool, &sent.body, &mut sent.request).await?;
@@ -102,11 +104,24 @@ impl Upstream {
                 Err(_) => Err(too_late(&name, self.head_timeout)),
             };
         }
-        let answered = tokio::time::timeout(self.head_timeout, pool.send(sent.request)).await;
+        let upload = sent.rest.as_ref().map(|rest| rest.upload.clone());
+        let body = match sent.rest {
+            Some(rest) => Sent::passing(sent.body, rest),
+            None => Sent::whole(sent.body),
+        };
+        let answering = pool.send(sent.request.map(|()| body));
+        let answered = match &upload {
+            // How long the client takes for its upload is no silence of the provider's.
+            Some(upload) => upload.timeout(self.head_timeout, answering).await,
+            None => tokio::time::timeout(self.head_timeout, answering).await.ok(),
+        };
+        if let (None | Some(Err(_)), Some(broken)) = (&answered, upload.and_then(|upload| upload.broken())) {
+            return Err(broken.into());
+        }
         match answered {
-            Ok(Ok((response, link))) => Ok(response.map(|body| UpstreamBody::http(body, link, self.idle_timeout))),
-            Ok(Err(error)) => Err(unreachable(&name, &error)),
-            Err(_) => Err(too_late(&name, self.head_timeout)),
+            Some(Ok((response, link))) => Ok(response.map(|body| UpstreamBody::http(body, link, self.idle_timeout))),
+            Some(Err(error)) => Err(unreachable(&name, &error)),
+            None => Err(too_late(&name, self.head_timeout)),
         }
     }
 }

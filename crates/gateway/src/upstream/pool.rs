@@ -26,8 +26,9 @@ use tokio::time::Instant;
 use tower::Service;
 
 use super::connect::{Connector, Line};
-use super::driven::{Driven, Link, Sent};
+use super::driven::{Driven, Link};
 use super::lane::Lane;
+use crate::upload::Sent;
 
 /// Origins that connections are kept for. Beyond this those without a connection are forgotten first.
 const MOST_LANES: usize = 4096;

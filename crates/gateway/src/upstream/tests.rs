@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::connect::{Speaks, connector};
 use super::driven::Link;
 use super::pool::{Pool, SendError};
+use crate::upload::Sent;
 
 /// A server that answers every request on a connection with the next of these, then closes it.
 struct Server {
@@ -66,9 +67,9 @@ fn pool() -> Pool {
     Pool::new(connector(Duration::from_secs(5), false, Speaks::Both).unwrap())
 }
 
-fn request(port: u16) -> Request<Full<Bytes>> {
+fn request(port: u16) -> Request<Sent> {
     let uri = format!("http://127.0.0.1:{port}/v1/x?y=1");
-    Request::post(uri).body(Full::new(Bytes::from_static(b"ping"))).unwrap()
+    Request::post(uri).body(Sent::whole(Bytes::from_static(b"ping"))).unwrap()
 }
 
 async fn text(response: http::Response<hyper::body::Incoming>, mut link: Link) -> String {
@@ -134,7 +135,7 @@ async fn errors_say_whether_a_connection_came_up() {
     let port = nobody.local_addr().unwrap().port();
     drop(nobody);
     assert!(matches!(pool().send(request(port)).await, Err(SendError::Connect(_))));
-    let relative = Request::post("/x").body(Full::new(Bytes::new())).unwrap();
+    let relative = Request::post("/x").body(Sent::whole(Bytes::new())).unwrap();
     assert!(matches!(pool().send(relative).await, Err(SendError::NoHost)));
 }
 
