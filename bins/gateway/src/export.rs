@@ -17,7 +17,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 /// Which rows to write, and where.
 #[derive(clap::Args)]
 pub(crate) struct Rows {
-    /// jsonl: an object on each line, as /api/requests shows it; or csv
+    /// jsonl: an object on each line, as /api/requests shows it; csv; or parquet: the columns of csv, typed
     #[arg(long, default_value = "jsonl", value_name = "FORMAT")]
     format: ExportFormat,
     /// Which rows, in the words of the console: 'model:gpt-4o* cost>0.01 prop.team=search -status:200'

@@ -20,10 +20,10 @@ use tachograph_gateway::{
     Router, Scrape, Uploads, Upstream, Vault, metrics, privacy, process, reload_vault, serve as serve_connections,
     stack,
 };
-use tachograph_logger::{Fleet, Gauges, Intake, LogRoutes, Retention, RouteOptions};
+use tachograph_logger::{Exporter, Fleet, Gauges, Intake, LogRoutes, Retention, RouteOptions};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
-use tachograph_telemetry::{Counted, Edited};
+use tachograph_telemetry::{Counted, Edited, Figure};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -39,6 +39,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 const LEFT_BEHIND: Duration = Duration::from_secs(15);
 /// And the records still queued so long to reach the store.
 const FLUSH: Duration = Duration::from_secs(15);
+/// And what is left to be exported so long.
+const EXPORT: Duration = Duration::from_secs(5);
 /// A provider's key that another process kept or forgot counts after at most this long.
 const VAULT_RELOAD: Duration = Duration::from_secs(2);
 
@@ -47,7 +49,8 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let first_key = commands::first_key(&config, &*store).await?;
     let keys = Arc::new(KeyRing::default());
     keys.reload(&*store).await?;
-    let mut logger = keeping::start(&config, store.clone())?;
+    let exporter = keeping::exporter(&config)?;
+    let mut logger = keeping::start(&config, store.clone(), exporter.as_ref())?;
     let prices = prices(&config)?;
     let endpoints = endpoints(&config);
     let vault = Vault::open(&config.data_dir, &|name| std::env::var(name).ok())?;
@@ -88,8 +91,13 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let retention = Retention { rows, bodies };
     let counted = gauges.clone();
     let locked = (!config.listen.ip().is_loopback()).then(|| keys.clone());
-    let scrape = Scrape::new(metrics, move || counted.figures(), locked);
+    let exported = exporter.as_ref().map(Exporter::figures);
+    let scrape = Scrape::new(metrics, move || figures(&counted, exported.as_ref()), locked);
 
+    let mut exporting = JoinSet::new();
+    if let Some(exporter) = exporter {
+        exporting.spawn(exporter.run());
+    }
     let mut background = JoinSet::new();
     background.spawn(reload_vault(vault, endpoints.clone(), store.clone(), VAULT_RELOAD));
     if let Some(writer) = writer {
@@ -128,8 +136,19 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     if left > 0 {
         tracing::warn!(records = left, "these records stay in the spool and are stored after the next start");
     }
+    // With the logger the exporter's last sender is gone: it sends what is left and ends.
+    if tokio::time::timeout(EXPORT, exporting.join_next()).await.is_err() {
+        tracing::warn!("what was still to be exported is not: its receiver does not take it");
+    }
     store.close().await?;
     Ok(())
+}
+
+/// What becomes of records, and of exports.
+fn figures(gauges: &Gauges, exported: Option<&impl Fn() -> Vec<Figure>>) -> Vec<Figure> {
+    let mut all = gauges.figures();
+    all.extend(exported.into_iter().flat_map(|exported| exported()));
+    all
 }
 
 pub(crate) async fn demo(config: Config, days: u16, calls: usize, seed: u64) -> Result<(), CommandError> {
@@ -139,7 +158,7 @@ pub(crate) async fn demo(config: Config, days: u16, calls: usize, seed: u64) -> 
     store.insert_key(&row).await?;
     let keys = Arc::new(KeyRing::default());
     keys.reload(&*store).await?;
-    let mut logger = keeping::start(&config, store.clone())?;
+    let mut logger = keeping::start(&config, store.clone(), None)?;
     let (endpoints, prices) = (endpoints(&config), prices(&config)?);
     let metrics = metrics(endpoints.clone(), prices.clone());
     let router = router(&config, endpoints, prices.clone());

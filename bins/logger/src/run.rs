@@ -10,7 +10,9 @@ use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
     Endpoints, Estimates, KeyRing, Priced, Scrape, metrics, privacy, process, serve as serve_connections,
 };
-use tachograph_logger::{Fleet, Gauges, Ingest, LogRoutes, Logger, Retention, RouteOptions, ToStore};
+use tachograph_logger::{
+    Destination, Exporter, Fleet, Gauges, Ingest, LogRoutes, Logger, Retention, RouteOptions, ToStore,
+};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
 use tachograph_telemetry::{Counted, Edited};
@@ -22,6 +24,8 @@ use crate::front::Front;
 const DRAIN: Duration = Duration::from_secs(30);
 /// And what clients logged so long to reach the store; what does not stays in the spool.
 const FLUSH: Duration = Duration::from_secs(15);
+/// And what is left to be exported so long.
+const EXPORT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
     let key = config.logger.key.as_ref().map(Secret::expose).filter(|key| !key.is_empty()).ok_or_else(|| {
@@ -32,7 +36,12 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
     let first_key = commands::first_key(&config, &*store).await?;
     let keys = Arc::new(KeyRing::default());
     keys.reload(&*store).await?;
-    let destination = Arc::new(ToStore::new(store.clone()));
+    let exporter = config.otel.options().map(Exporter::new).transpose();
+    let exporter = exporter.map_err(|error| CommandError::Usage(format!("otel: {error}")))?;
+    let mut destination: Arc<dyn Destination> = Arc::new(ToStore::new(store.clone()));
+    if let Some(exporter) = &exporter {
+        destination = Arc::new(exporter.behind(destination));
+    }
     let ingest = Ingest::new(destination.clone(), key);
     let mut logger = Logger::start(config.spool.options(&config.data_dir), destination)
         .map_err(|error| CommandError::Unavailable(error.to_string()))?;
@@ -67,7 +76,17 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
     let retention = Retention { rows, bodies };
     let counted = gauges.clone();
     let locked = (!config.listen.ip().is_loopback()).then(|| keys.clone());
-    let scrape = Scrape::new(metrics, move || counted.figures(), locked);
+    let exported = exporter.as_ref().map(Exporter::figures);
+    let figures = move || {
+        let mut all = counted.figures();
+        all.extend(exported.iter().flat_map(|exported| exported()));
+        all
+    };
+    let scrape = Scrape::new(metrics, figures, locked);
+    let mut exporting = JoinSet::new();
+    if let Some(exporter) = exporter {
+        exporting.spawn(exporter.run());
+    }
     let mut background = JoinSet::new();
     background.spawn(process::reload_keys(keys, store.clone()));
     background.spawn(fleet.watch(store.clone()));
@@ -92,6 +111,9 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
     estimates.finish(DRAIN).await;
     background.shutdown().await;
     logger.finish(FLUSH).await;
+    if tokio::time::timeout(EXPORT, exporting.join_next()).await.is_err() {
+        tracing::warn!("what was still to be exported is not: its receiver does not take it");
+    }
     store.close().await?;
     Ok(())
 }

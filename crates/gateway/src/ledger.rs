@@ -86,7 +86,8 @@ impl<S: RecordSink> Priced<S> {
         if let Some(cost) = cost_at_end(&record, &self.prices) {
             record.cost = cost;
         }
-        if let Some(limits) = &self.limits {
+        // What is told apart from a call is spent by the call.
+        if let Some(limits) = self.limits.as_ref().filter(|_| record.control.part_of.is_none()) {
             limits.settle(&record);
         }
         self.inner.accept(record)

@@ -32,12 +32,15 @@
 //! cursor are the pump's.
 
 mod async_log;
+mod client;
 mod destination;
 mod entry;
+mod export;
 mod fleet;
 mod gauges;
 mod ingest;
 mod intake;
+mod joining;
 mod logger;
 mod opens;
 mod otlp;
@@ -48,11 +51,12 @@ mod ship;
 mod wire;
 
 pub use destination::{Delivery, Destination, Progress, ToStore, Undelivered};
+pub use export::{BadExport, Exporter, Exporting};
 pub use fleet::Fleet;
 pub use gauges::{Gauges, LogHealth};
 pub use ingest::Ingest;
 pub use intake::Intake;
 pub use logger::Logger;
 pub use retention::Retention;
-pub use routes::{Callers, LogRoutes, RouteOptions};
+pub use routes::{Callers, LogBody, LogRoutes, RouteOptions};
 pub use ship::{BadLogger, ToLogger};

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tachograph_record::{LogRecord, RecordId, Timestamp};
+use tachograph_record::{LogRecord, Origin, RecordId, Timestamp};
 use tachograph_spool::{Block, Position, Reader, Spool, SpoolError};
 use tokio::sync::watch;
 
 use crate::destination::{Destination, Progress, Undelivered};
 use crate::entry::{self, Told};
 use crate::gauges::Gauges;
+use crate::joining::Joining;
 
 /// A batch waits so long for company: short enough that the console shows a call at once.
 const GATHER: Duration = Duration::from_millis(20);
@@ -20,6 +21,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A batch refused so often, though its destination can be reached, holds a record that it will never take.
 const REFUSALS: u64 = 5;
+/// How long nothing may come until it looks around.
+const IDLE: Duration = Duration::from_secs(30);
 /// How often it is told how far the record is complete.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// Records of one batch, and bytes of their entries.
@@ -47,6 +50,10 @@ pub(crate) struct Pump {
     /// Where records go that the destination refuses.
     pub(crate) aside: PathBuf,
     open: HashMap<RecordId, Open>,
+    /// Calls of which a piece is still to come.
+    joining: Joining,
+    /// Records that were held in the spool and are whole by now.
+    found: Vec<LogRecord>,
     /// The last sign of life of the processes before this one, µs since the epoch.
     last_alive: i64,
     recovered: bool,
@@ -69,6 +76,8 @@ impl Pump {
             finishing,
             aside,
             open: HashMap::new(),
+            joining: Joining::default(),
+            found: Vec::new(),
             last_alive: 0,
             recovered: false,
             progress_told: Instant::now(),
@@ -79,22 +88,27 @@ impl Pump {
     /// Runs until it is told to finish and nothing is left.
     pub(crate) async fn run(mut self, mut reader: Reader) {
         match reader.held() {
-            Ok(held) => held.into_iter().for_each(|block| drop(self.take(block))),
+            Ok(held) => {
+                let found: Vec<LogRecord> = held.into_iter().filter_map(|block| self.take(block)).collect();
+                self.found = found;
+            }
             Err(error) => tracing::error!(%error, "the calls that were under way cannot be read"),
         }
         loop {
             let finishing = *self.finishing.borrow();
             if self.recovered && reader.is_at_the_end() {
+                self.let_go(&mut reader, finishing).await;
                 self.tell_progress(true).await;
                 if finishing {
                     break;
                 }
                 let mut told = self.finishing.clone();
+                // What is complete moves on although nothing comes.
+                let idle = self.joining.next().map_or(IDLE, |next| next.clamp(GATHER, IDLE));
                 tokio::select! {
                     () = reader.appended() => {}
                     _ = told.wait_for(|finishing| *finishing) => continue,
-                    // What is complete moves on although nothing comes.
-                    () = tokio::time::sleep(Duration::from_secs(30)) => continue,
+                    () = tokio::time::sleep(idle) => continue,
                 }
                 tokio::time::sleep(GATHER).await;
             }
@@ -128,7 +142,8 @@ impl Pump {
 
     async fn process(&mut self, reader: &mut Reader, blocks: Vec<Block>) {
         let complete_to = blocks.last().map(|block| block.written_at);
-        let mut records = Vec::with_capacity(blocks.len());
+        let mut records = std::mem::take(&mut self.found);
+        records.reserve(blocks.len());
         for block in blocks {
             records.extend(self.take(block));
         }
@@ -136,16 +151,37 @@ impl Pump {
             self.recovered = true;
             records.extend(self.interrupted());
         }
+        records.extend(self.joining.due(false));
         self.deliver(&records).await;
-        let held = self.open.values().map(|open| open.position).collect();
+        self.acknowledge(reader);
+        if let Some(at) = complete_to {
+            self.gauges.complete(at);
+            self.complete(reader, at);
+        }
+        self.tell_progress(false).await;
+    }
+
+    /// Delivers what has waited long enough for the rest of it.
+    async fn let_go(&mut self, reader: &mut Reader, all: bool) {
+        let due = self.joining.due(all);
+        if !due.is_empty() {
+            self.deliver(&due).await;
+            self.acknowledge(reader);
+            self.complete(reader, Timestamp::now().micros());
+        }
+    }
+
+    fn acknowledge(&self, reader: &mut Reader) {
+        let held = self.open.values().map(|open| open.position).chain(self.joining.positions()).collect();
         if let Err(error) = reader.acknowledge(held) {
             tracing::warn!(%error, "the spool's cursor could not be saved; some records are read again");
         }
-        if let Some(at) = complete_to {
-            self.gauges.complete(at);
-            self.progress = Some((reader.next_sequence() - 1, at));
-        }
-        self.tell_progress(false).await;
+    }
+
+    /// Every record before the first that waits has been delivered.
+    fn complete(&mut self, reader: &Reader, at: i64) {
+        let next = self.joining.lowest().unwrap_or(u64::MAX).min(reader.next_sequence());
+        self.progress = Some((next.saturating_sub(1), at));
     }
 
     /// The record of an entry, if it is one of a call that is over.
@@ -162,9 +198,14 @@ impl Pump {
                 self.open.insert(id, Open { sequence, position, record });
                 None
             }
-            Ok(Told::Closed(record)) => {
+            Ok(Told::Closed(mut record)) => {
                 self.open.remove(&record.id);
-                Some(record)
+                // A call within a trace has a place there, by which exports tell of it too.
+                let asked = &mut record.asked;
+                if asked.origin == Origin::Gateway && asked.trace_id.is_some() && asked.span_id.is_none() {
+                    asked.span_id = Some(hex::encode(record.id.span_id()));
+                }
+                self.joining.take(record, sequence, position)
             }
             Err(error) => {
                 tracing::error!(%error, sequence, "an entry of the spool is no record; it is put aside");

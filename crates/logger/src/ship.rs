@@ -1,30 +1,25 @@
 //! To a logger elsewhere, over HTTP.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http_body_util::Full;
 use tachograph_record::LogRecord;
 
+use crate::client::Client;
 use crate::destination::{Delivery, Destination, Progress, Undelivered};
 use crate::wire::{self, CONTENT, PATH, PROGRESS_PATH};
 
 /// How long a logger may take to store a batch. It answers once its store has it.
 const ANSWER: Duration = Duration::from_secs(150);
-const LONGEST_ANSWER: usize = 64 << 10;
 
 /// A logger elsewhere, over HTTP: batches are compressed, shown with a key, and let go of once it says that its store has
 /// them. What it answers decides: 2xx is taken; 400, 413 and 422 are a batch that it will not take; everything else, a wrong
 /// key too, is tried again.
 pub struct ToLogger {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client,
     records: Uri,
     progress: Uri,
     key: HeaderValue,
@@ -58,16 +53,7 @@ impl ToLogger {
         }
         let mut key = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| BadLogger::Key)?;
         key.set_sensitive(true);
-        let mut http = HttpConnector::new();
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(Duration::from_secs(10)));
-        http.enforce_http(false);
-        let https = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(Arc::new(rustls::crypto::ring::default_provider()))?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(https);
+        let client = Client::new(ANSWER)?;
         Ok(Self { client, records, progress, key })
     }
 
@@ -78,21 +64,15 @@ impl ToLogger {
             request = request.header(CONTENT_ENCODING, encoding);
         }
         let request = request.body(Full::new(Bytes::from(body))).map_err(|error| later(error.to_string()))?;
-        let answered = tokio::time::timeout(ANSWER, self.client.request(request)).await;
-        let answer = answered
-            .map_err(|_| later("the logger did not answer in time".to_owned()))?
-            .map_err(|error| later(format!("the logger cannot be reached: {error}")))?;
-        let status = answer.status();
-        let after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let read = tokio::time::timeout(ANSWER, Limited::new(answer.into_body(), LONGEST_ANSWER).collect()).await;
-        let text = read.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+        let answer = self.client.send(request).await.map_err(|why| later(format!("of the logger: {why}")))?;
+        let (status, text) = (answer.status, answer.text);
         let why = format!("the logger answered {status}: {}", String::from_utf8_lossy(&text).trim());
         match status {
             status if status.is_success() => Ok(()),
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
                 Err(Undelivered::Refused(why))
             }
-            _ => Err(Undelivered::Later(why, after.map(Duration::from_secs))),
+            _ => Err(Undelivered::Later(why, answer.after)),
         }
     }
 }

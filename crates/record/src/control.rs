@@ -23,6 +23,13 @@ pub struct Control {
     /// The record that counts what this one tells too: usage and cost of one call are counted once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counted_by: Option<RecordId>,
+    /// The record that this one is a part of, where it was told apart from it: a call's messages apart from its span. On a
+    /// row it says that the two were never put together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<RecordId>,
+    /// Bodies of this call are not kept, by sampling or a policy: not those either that are told apart from it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bodies_withheld: bool,
     /// What was taken out of the record before it was written: rules, and how often each found something.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redacted: Vec<(String, u32)>,
@@ -33,6 +40,8 @@ impl Control {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.counted_by.is_none()
+            && self.part_of.is_none()
+            && !self.bodies_withheld
             && self.cache.is_none()
             && self.limits.is_empty()
             && self.notes.is_empty()

@@ -62,6 +62,15 @@ id! {
     KeyId
 }
 
+impl RecordId {
+    /// The W3C span id of the call, where it was given none: the id's last eight bytes, which are random.
+    #[must_use]
+    pub fn span_id(self) -> [u8; 8] {
+        let [.., a, b, c, d, e, f, g, h] = self.0.into_bytes();
+        [a, b, c, d, e, f, g, h]
+    }
+}
+
 impl OrgId {
     /// The organisation made on the first start, and the one that calls without a valid key are recorded under.
     pub const HOME: Self = Self(Uuid::nil());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tachograph_record::{Asked, Body, BodyState, LogRecord, Outcome, Parameters, RecordedError};
+use tachograph_record::{Asked, Body, BodyState, LogRecord, Origin, Outcome, Parameters, RecordedError};
 
 use crate::filter::Filter;
 use crate::rule::{PatternRule, PlaceRule, TextRule, clean};
@@ -75,6 +75,8 @@ impl Redactor {
         if never || (record.outcome == Outcome::Complete && share(record) >= percent) {
             record.asked.body.omit();
             record.response.omit();
+            // What was said may come apart from a span.
+            record.control.bodies_withheld = record.asked.origin == Origin::Span;
         }
         let mut found = Found::new();
         for rules in std::iter::once(&self.always).chain(fitting.iter().map(|(_, rules)| rules)) {
@@ -95,10 +97,10 @@ impl Redactor {
     }
 }
 
-/// A record's place from 0 to 99, by its id: the same wherever it is looked at.
+/// A record's place from 0 to 99, by its id, or that of the record it is a part of: the same wherever it is looked at.
 fn share(record: &LogRecord) -> u8 {
     // The last bytes of an id are random whatever its version.
-    let bytes = record.id.uuid().into_bytes();
+    let bytes = record.control.part_of.unwrap_or(record.id).uuid().into_bytes();
     let random = u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]);
     u8::try_from(random % 100).unwrap_or(0)
 }

@@ -44,6 +44,7 @@
 pub mod attribution;
 mod body;
 mod edited;
+mod export;
 mod future;
 mod layer;
 mod metrics;
@@ -57,6 +58,7 @@ mod trip;
 
 pub use body::MeteredBody;
 pub use edited::{Edited, RecordEdit};
+pub use export::{Conventions, ExportOptions, WhenBehind};
 pub use future::MeterFuture;
 pub use layer::{MeterLayer, ReceivedAt};
 pub use metrics::{Counted, Figure, KnownNames, Metrics};

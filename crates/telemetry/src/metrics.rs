@@ -182,8 +182,11 @@ impl Metrics {
         out
     }
 
-    /// Counts a record.
+    /// Counts a record. One that is a part of another is counted there.
     pub fn count(&self, record: &LogRecord) {
+        if record.control.part_of.is_some() {
+            return;
+        }
         let inner = &*self.0;
         let series = inner.series_of(record);
         let api = match &record.asked.api {

@@ -11,7 +11,7 @@ use super::{Desk, Refusal};
 use crate::access::Caller;
 use crate::export::{Export, ExportError, ExportFormat};
 
-/// `GET /api/export?format=csv|jsonl&bodies=true`: all rows that are picked, newest first.
+/// `GET /api/export?format=jsonl|csv|parquet&bodies=true`: all rows that are picked, newest first.
 pub(crate) async fn rows(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,

@@ -9,6 +9,7 @@ mod fault;
 mod keeping;
 mod limits;
 mod load;
+mod otel;
 mod provider;
 mod retries;
 mod secret;
@@ -32,6 +33,7 @@ pub use fault::{Fault, Faults};
 pub use keeping::{LoggerConfig, RetentionConfig, SpoolConfig};
 pub use limits::{LimitsConfig, UnknownModel};
 pub use load::{Environment, Sources, load};
+pub use otel::OtelConfig;
 pub use provider::{KeyConfig, ProviderConfig};
 pub use retries::{BackoffConfig, RetriesConfig};
 pub use secret::Secret;
@@ -80,6 +82,8 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// Where records are delivered.
     pub logger: LoggerConfig,
+    /// Calls as spans and metrics of OpenTelemetry, for others.
+    pub otel: OtelConfig,
     /// Prices.
     pub pricing: PricingConfig,
 }
@@ -105,6 +109,7 @@ impl Default for Config {
             logging: LoggingConfig::default(),
             spool: SpoolConfig::default(),
             logger: LoggerConfig::default(),
+            otel: OtelConfig::default(),
             pricing: PricingConfig::default(),
         }
     }

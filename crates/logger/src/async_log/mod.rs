@@ -9,12 +9,11 @@ mod reading;
 mod record;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json as value;
 use tachograph_telemetry::RecordSink as _;
 
-use crate::routes::{Caller, RouteOptions, Unread, json, text};
+use crate::routes::{Answer, Caller, RouteOptions, Unread, json, text};
 
 use payload::Payload;
 
@@ -60,7 +59,7 @@ pub(crate) async fn answer(
     caller: Caller,
     headers: HeaderMap,
     read: Result<Bytes, Unread>,
-) -> Response<Full<Bytes>> {
+) -> Answer {
     let body = match read {
         Ok(body) => body,
         Err(Unread::TooLarge) => return refuse(manner, "Payload too large"),
@@ -83,7 +82,7 @@ pub(crate) async fn answer(
     taken
 }
 
-fn refuse(manner: Manner, why: &str) -> Response<Full<Bytes>> {
+fn refuse(manner: Manner, why: &str) -> Answer {
     let told = match manner.faults {
         Faults::Error => value!({ "error": why }),
         Faults::Listed => value!({ "isValid": false, "errors": [why] }),

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use http::Request;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 use tachograph_pricing::PriceBook;
 use tachograph_record::{BodyState, KeyId, LogRecord, OrgId, Outcome, Step};

@@ -180,6 +180,13 @@ impl Aliases {
             || flat.into_iter().flatten().any(|prefix| behind(key, prefix).is_some())
     }
 
+    /// Whether an event of this name tells what was said in a call of a model, a message at a time or all of it.
+    pub(super) fn says(&self, event: &str) -> bool {
+        [&self.input, &self.output].into_iter().any(|said| {
+            said.events.iter().any(|name| name == event) || said.event_lists.iter().any(|(name, _)| name == event)
+        })
+    }
+
     fn with_known(mut self) -> Self {
         let (fields, usage) = (&self.fields, &self.usage);
         let mut lists: Vec<&Keys> = vec![

@@ -1,30 +1,49 @@
-//! Spans of traces that others recorded: OTLP in.
+//! What exporters of OpenTelemetry tell: OTLP in.
 //!
 //! A span becomes a record of its own: a call of a model where its attributes tell of one, else the tool, the look-up or
 //! the step that it is. What attributes mean is a table (`data/otel_aliases.toml`), not code. A record's id is made from
-//! the trace's and the span's, so a span that comes twice, late or out of order is one row.
+//! the trace's and the span's, so a span that comes twice, late or out of order is one row. What was said may come apart
+//! from the span, as events among logs ([`logs`]); the pump puts both together.
 
 mod aliases;
 mod attributes;
+mod logs;
 mod messages;
 mod span;
 mod usage;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
-use http_body_util::Full;
+use http::{HeaderMap, StatusCode};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use prost::Message as _;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use prost::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tachograph_telemetry::RecordSink as _;
 
-use crate::routes::{Caller, RouteOptions, Unread, header, typed};
+use crate::routes::{Answer, Caller, Code, Fault, RouteOptions, Unread, header, typed};
 use attributes::Attributes;
 use span::NoRecord;
 
 /// The largest body that is taken, in bytes, as sent and decompressed.
 pub(crate) const MAX_BODY: usize = 64 << 20;
+
+/// What is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Spans of traces.
+    Spans,
+    /// Logs, of which the events of calls of models are kept.
+    Logs,
+    /// Metrics, of which nothing is kept: they are counted from the calls themselves.
+    Metrics,
+}
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,53 +71,93 @@ impl Encoding {
         }
     }
 
-    fn read(self, body: &[u8]) -> Result<ExportTraceServiceRequest, String> {
+    fn read<T: Message + Default + DeserializeOwned>(self, body: &[u8]) -> Result<T, String> {
         match self {
-            Self::Protobuf => ExportTraceServiceRequest::decode(body).map_err(|why| why.to_string()),
+            Self::Protobuf => T::decode(body).map_err(|why| why.to_string()),
             Self::Json => serde_json::from_slice(body).map_err(|why| why.to_string()),
+        }
+    }
+
+    fn write(self, told: &(impl Message + Serialize)) -> Vec<u8> {
+        match self {
+            Self::Protobuf => told.encode_to_vec(),
+            Self::Json => serde_json::to_vec(told).unwrap_or_default(),
         }
     }
 }
 
-/// Takes an export of spans.
+/// How a body that could not be read is refused.
+pub(crate) fn unread(unread: Unread) -> (StatusCode, &'static str) {
+    match unread {
+        Unread::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the export is larger than 64 MiB; send smaller batches"),
+        Unread::Broken => (StatusCode::BAD_REQUEST, "the export broke off before its end"),
+        Unread::Encoding => {
+            (StatusCode::BAD_REQUEST, "the export is not as its Content-Encoding says; send gzip, zstd or none")
+        }
+    }
+}
+
+/// Takes an export over HTTP.
 pub(crate) async fn answer(
     options: &RouteOptions,
     caller: Caller,
+    signal: Signal,
     headers: &HeaderMap,
     read: Result<Bytes, Unread>,
-) -> Response<Full<Bytes>> {
-    let refuse = |encoding: Encoding, status, message: &str| fault(encoding, status, message);
+) -> Answer {
     let body = match read {
         Ok(body) => body,
-        Err(unread) => {
-            let (status, message) = match unread {
-                Unread::TooLarge => {
-                    (StatusCode::PAYLOAD_TOO_LARGE, "the export is larger than 64 MiB; send smaller batches")
-                }
-                Unread::Broken => (StatusCode::BAD_REQUEST, "the export broke off before its end"),
-                Unread::Encoding => {
-                    (StatusCode::BAD_REQUEST, "the export is not as its Content-Encoding says; send gzip, zstd or none")
-                }
-            };
-            return refuse(Encoding::of(headers, b""), status, message);
+        Err(why) => {
+            let (status, message) = unread(why);
+            return fault(Encoding::of(headers, b""), status, message);
         }
     };
     let encoding = Encoding::of(headers, &body);
-    match encoding.read(&body) {
-        Ok(export) => {
-            let answered = take(options, caller, &export).await;
-            let body = match encoding {
-                Encoding::Protobuf => answered.encode_to_vec().into(),
-                Encoding::Json => serde_json::to_vec(&answered).unwrap_or_default().into(),
-            };
-            typed(StatusCode::OK, encoding.content_type(), body)
+    match export(options, caller, signal, encoding, &body).await {
+        Ok(answered) => typed(StatusCode::OK, encoding.content_type(), answered.into()),
+        Err(why) => fault(encoding, StatusCode::BAD_REQUEST, &why),
+    }
+}
+
+/// Takes an export over gRPC.
+pub(crate) async fn called(
+    options: &RouteOptions,
+    caller: Caller,
+    signal: Signal,
+    message: &[u8],
+) -> Result<Vec<u8>, Fault> {
+    let taken = export(options, caller, signal, Encoding::Protobuf, message).await;
+    taken.map_err(|why| (Code::InvalidArgument, why))
+}
+
+async fn export(
+    options: &RouteOptions,
+    caller: Caller,
+    signal: Signal,
+    encoding: Encoding,
+    body: &[u8],
+) -> Result<Vec<u8>, String> {
+    match signal {
+        Signal::Spans => {
+            let export: ExportTraceServiceRequest =
+                encoding.read(body).map_err(|why| format!("no ExportTraceServiceRequest: {why}"))?;
+            Ok(encoding.write(&take(options, caller, &export).await))
         }
-        Err(why) => refuse(encoding, StatusCode::BAD_REQUEST, &format!("no ExportTraceServiceRequest: {why}")),
+        Signal::Logs => {
+            let export: ExportLogsServiceRequest =
+                encoding.read(body).map_err(|why| format!("no ExportLogsServiceRequest: {why}"))?;
+            Ok(encoding.write(&logs::take(options, caller, &export).await))
+        }
+        Signal::Metrics => {
+            let export: ExportMetricsServiceRequest =
+                encoding.read(body).map_err(|why| format!("no ExportMetricsServiceRequest: {why}"))?;
+            Ok(encoding.write(&refused_metrics(&export)))
+        }
     }
 }
 
 /// Hands each span over as a record; those that cannot be are counted in the answer.
-pub(crate) async fn take(
+async fn take(
     options: &RouteOptions,
     caller: Caller,
     export: &ExportTraceServiceRequest,
@@ -126,10 +185,29 @@ pub(crate) async fn take(
     ExportTraceServiceResponse { partial_success }
 }
 
+/// Metrics are not kept, and their sender is told so.
+fn refused_metrics(export: &ExportMetricsServiceRequest) -> ExportMetricsServiceResponse {
+    let metrics = export.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+    let points = metrics.flat_map(|scope| &scope.metrics).map(|metric| match &metric.data {
+        Some(Data::Gauge(data)) => data.data_points.len(),
+        Some(Data::Sum(data)) => data.data_points.len(),
+        Some(Data::Histogram(data)) => data.data_points.len(),
+        Some(Data::ExponentialHistogram(data)) => data.data_points.len(),
+        Some(Data::Summary(data)) => data.data_points.len(),
+        None => 0,
+    });
+    let rejected = points.sum::<usize>();
+    let partial_success = (rejected > 0).then(|| ExportMetricsPartialSuccess {
+        rejected_data_points: i64::try_from(rejected).unwrap_or(i64::MAX),
+        error_message: "metrics are not kept here; they are counted from the calls themselves".to_owned(),
+    });
+    ExportMetricsServiceResponse { partial_success }
+}
+
 /// A fault as OTLP wants it: a `google.rpc.Status` in the encoding of the request.
-fn fault(encoding: Encoding, status: StatusCode, message: &str) -> Response<Full<Bytes>> {
+fn fault(encoding: Encoding, status: StatusCode, message: &str) -> Answer {
     /// Only the member that matters.
-    #[derive(Clone, PartialEq, prost::Message)]
+    #[derive(Clone, PartialEq, Message)]
     struct RpcStatus {
         #[prost(string, tag = "2")]
         message: String,

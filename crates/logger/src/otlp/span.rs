@@ -35,9 +35,20 @@ pub(super) enum NoRecord {
 /// Makes the record of a span.
 pub(super) fn record(
     options: &RouteOptions,
+    caller: Caller,
+    resource: &Attributes,
+    span: &Span,
+) -> Result<LogRecord, NoRecord> {
+    record_as(options, caller, resource, span, None)
+}
+
+/// The same of a span whose kind is known already.
+pub(super) fn record_as(
+    options: &RouteOptions,
     (org, key): Caller,
     resource: &Attributes,
     span: &Span,
+    step: Option<Step>,
 ) -> Result<LogRecord, NoRecord> {
     let (Some(trace_id), Some(span_id)) = (id(&span.trace_id, 16), id(&span.span_id, 8)) else {
         return Err(NoRecord::NoIds);
@@ -56,7 +67,8 @@ pub(super) fn record(
             attributes: Attributes::read(&event.attributes),
         })
         .collect();
-    let step = table.step(|key| attributes.get(key).map(|value| shown(value).to_lowercase())).unwrap_or(Step::Span);
+    let told = || table.step(|key| attributes.get(key).map(|value| shown(value).to_lowercase()));
+    let step = step.or_else(told).unwrap_or(Step::Span);
     let fields = &table.fields;
     let requested = attributes.text(&fields.request_model);
     let answered = attributes.text(&fields.response_model);
@@ -123,7 +135,7 @@ fn id(bytes: &[u8], len: usize) -> Option<String> {
 }
 
 /// The same span is the same row, however often and in whatever order it comes.
-fn record_id(trace: &[u8], span: &[u8]) -> RecordId {
+pub(super) fn record_id(trace: &[u8], span: &[u8]) -> RecordId {
     let digest = blake3::hash(&[b"tachograph span ", trace, span].concat());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_bytes()[..16]);

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use http::Request;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, Leaf, LogRecord, OrgId, Outcome, Step};
@@ -144,6 +144,56 @@ async fn recorded_instrumentations_give_model_tokens_and_what_was_said() {
             assert_eq!(call.asked.attribution.user.as_deref(), Some("ada"));
         }
     }
+}
+
+#[tokio::test]
+async fn recorded_runs_of_agent_frameworks_give_their_calls_and_who_they_are_for() {
+    for (name, all, calls, tools) in [("openllmetry-autogen", 5, 2, 1), ("openllmetry-crewai", 4, 1, 0)] {
+        let (status, _, records) = send("/v1/traces", &[], golden(name).into_bytes()).await;
+        assert_eq!((status, records.len()), (200, all), "{name}");
+        let of = |step| records.iter().filter(move |record| record.asked.step == step);
+        assert_eq!((of(Step::Model).count(), of(Step::Tool).count()), (calls, tools), "{name}");
+        for call in of(Step::Model) {
+            assert_eq!(
+                (call.provider.as_deref(), call.model()),
+                (Some("openai"), Some("gpt-4o-mini-2024-07-18")),
+                "{name}"
+            );
+            let usage = call.reading.usage.known().unwrap();
+            assert_eq!((usage.input_total(), usage.output_total()), (500, 300), "{name}");
+            let above = records.iter().find(|above| above.asked.span_id == call.asked.parent_span_id).unwrap();
+            assert_eq!(above.asked.step, Step::Span, "{name}: an agent made it");
+            let (asked, _) = talk(call);
+            assert!(asked.iter().any(|(role, _)| role == "user"), "{name}: {asked:?}");
+        }
+        for record in &records {
+            let told = &record.asked.attribution;
+            assert_eq!(
+                (told.user.as_deref(), told.session.as_ref().map(|held| held.id.as_str())),
+                (Some("ada"), Some("s1"))
+            );
+            assert!(told.properties.contains(&("team".into(), "blue".into())), "{name}");
+            assert!(record.asked.step == Step::Model || record.reading.usage.known().is_none(), "{name}");
+        }
+        for tool in of(Step::Tool) {
+            assert_eq!(tool.asked.name.as_deref(), Some("weather"));
+        }
+    }
+    // This one tells of no calls at all, only of steps: what passes the gateway fills them in.
+    let (_, _, records) = send("/v1/traces", &[], golden("openinference-crewai").into_bytes()).await;
+    assert!(records.len() == 2 && records.iter().all(|record| record.asked.step == Step::Span));
+}
+
+#[tokio::test]
+async fn a_recorded_call_whose_messages_are_logs_is_one_row_of_two_pieces() {
+    let (_, _, spans) = send("/v1/traces", &[], golden("opentelemetry-openai").into_bytes()).await;
+    let (status, body, parts) = send("/v1/logs", &[], golden("opentelemetry-openai-logs").into_bytes()).await;
+    assert_eq!((status, spans.len(), parts.len()), (200, 1, 1), "{body:?}");
+    assert_eq!(parts[0].control.part_of, Some(spans[0].id));
+    assert!(spans[0].asked.body.is_empty() && spans[0].response.is_empty());
+    let (asked, answered) = talk(&parts[0]);
+    assert_eq!(asked, plain("Be brief", "How fast does it turn?"));
+    assert_eq!(answered["content"], "The tachograph turns slowly. 速度は一定です 🚚");
 }
 
 #[tokio::test]
@@ -313,6 +363,130 @@ async fn langfuse_openinference_and_pydantic_say_it_in_their_words() {
     let pending = export(span(json!({ "logfire.span_type": "pending_span", "gen_ai.request.model": "m" }), &[]));
     let (status, _, records) = send("/v1/traces", &[], pending).await;
     assert_eq!((status, records.len()), (200, 0));
+}
+
+fn log(name: &str, at: u64, body: Value, trace: &str) -> Value {
+    let members = |of: &Value| -> Value {
+        json!({ "kvlistValue": { "values": of.as_object().unwrap().iter().map(|(key, value)| {
+            let value = if value.is_object() {
+                json!({ "kvlistValue": { "values": attributes(value) } })
+            } else {
+                any(value)
+            };
+            json!({ "key": key, "value": value })
+        }).collect::<Vec<_>>() } })
+    };
+    json!({ "timeUnixNano": at.to_string(), "traceId": trace, "spanId": if trace.is_empty() { "" } else { "b7ad6b7169203331" },
+        "attributes": attributes(&json!({ "event.name": name, "gen_ai.system": "openai" })), "body": members(&body) })
+}
+
+fn logs(records: Value) -> Vec<u8> {
+    json!({ "resourceLogs": [{ "resource": { "attributes": [] }, "scopeLogs": [{ "logRecords": records }] }] })
+        .to_string()
+        .into_bytes()
+}
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+#[tokio::test]
+async fn what_was_said_may_come_as_logs_and_names_the_row_it_belongs_to() {
+    let of_span = one(json!({ "gen_ai.request.model": "gpt-4o" }), &[]).await;
+    let told = json!([
+        log("gen_ai.choice", 1_500_000_000, json!({ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": "Hello" } }), TRACE),
+        log("gen_ai.system.message", 1_100_000_000, json!({ "content": "Be brief" }), TRACE),
+        log("gen_ai.user.message", 1_200_000_000, json!({ "content": "hi" }), TRACE),
+        { "timeUnixNano": "1", "traceId": TRACE, "spanId": "b7ad6b7169203331", "body": { "stringValue": "a line" } },
+    ]);
+    for _ in 0..2 {
+        let (status, body, records) =
+            send("/v1/logs", &[("content-type", "application/json")], logs(told.clone())).await;
+        let answered: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((status, records.len()), (200, 1));
+        assert!(answered["partialSuccess"].to_string().contains("rejectedLogRecords"), "{answered}");
+        let part = &records[0];
+        assert_eq!(part.control.part_of, Some(of_span.id));
+        assert_eq!((part.asked.step, part.asked.parent_span_id.as_deref()), (Step::Model, Some("b7ad6b7169203331")));
+        let (asked, answered) = talk(part);
+        assert_eq!((asked, &answered["content"]), (plain("Be brief", "hi"), &json!("Hello")));
+        assert_eq!(part.reading.native_finish_reason.as_deref(), Some("stop"));
+        assert_eq!(part.asked.attribution.properties, [], "a message's members are no properties");
+    }
+}
+
+#[tokio::test]
+async fn an_event_with_all_of_it_is_read_and_without_a_span_it_is_a_call() {
+    let details = json!({ "timeUnixNano": "1000000000", "eventName": "gen_ai.client.inference.operation.details",
+        "attributes": attributes(&json!({ "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 500, "gen_ai.usage.output_tokens": 300,
+            "gen_ai.input.messages": "[{\"role\":\"user\",\"parts\":[{\"type\":\"text\",\"content\":\"hi\"}]}]",
+            "gen_ai.output.messages": "[{\"role\":\"assistant\",\"finish_reason\":\"stop\",\"parts\":[{\"type\":\"text\",\"content\":\"Hello\"}]}]" })) });
+    let (status, _, records) = send("/v1/logs", &[], logs(json!([details]))).await;
+    assert_eq!((status, records.len()), (200, 1));
+    let call = &records[0];
+    assert_eq!((call.provider.as_deref(), call.model()), (Some("openai"), Some("gpt-4o-mini")));
+    assert_eq!((call.control.part_of, &call.asked.trace_id, &call.asked.span_id), (None, &None, &None));
+    assert_eq!(call.reading.usage.known().unwrap().input_total(), 500);
+    let (asked, answered) = talk(call);
+    assert_eq!((asked, &answered["content"]), (vec![("user".to_owned(), json!("hi"))], &json!("Hello")));
+}
+
+#[tokio::test]
+async fn metrics_are_refused_in_words_and_cost_their_sender_nothing() {
+    let metrics = json!({ "resourceMetrics": [{ "scopeMetrics": [{ "metrics": [
+        { "name": "x", "sum": { "dataPoints": [{ "asInt": "1" }, { "asInt": "2" }] } } ] }] }] });
+    let (status, body, records) = send("/v1/metrics", &[], metrics.to_string().into_bytes()).await;
+    let answered: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, records.len()), (200, 0));
+    assert!(answered["partialSuccess"]["rejectedDataPoints"].to_string().contains('2'), "{answered}");
+}
+
+/// A call as gRPC frames it; its status and message come back.
+async fn call(path: &str, headers: &[(&str, &str)], flag: u8, message: &[u8]) -> (String, Bytes, Vec<LogRecord>) {
+    let (kept, key) = (Kept::default(), KeyId::generate());
+    let routes = LogRoutes::new(RouteOptions {
+        sink: Arc::new(kept.clone()),
+        callers: Arc::new(move |text: &str| (text == "sk").then_some((OrgId::HOME, key))),
+        prices: Arc::new(PriceBook::embedded()),
+        keep_body: Some(1 << 20),
+    });
+    let frame = [&[flag], &u32::try_from(message.len()).unwrap().to_be_bytes()[..], message].concat();
+    let mut request = Request::post(path).header("content-type", "application/grpc").header("te", "trailers");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = routes.answer(request.body(Full::new(Bytes::from(frame))).unwrap()).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "application/grpc");
+    let collected = response.into_body().collect().await.unwrap();
+    let status = collected.trailers().unwrap()["grpc-status"].to_str().unwrap().to_owned();
+    (status, collected.to_bytes(), kept.0.lock().unwrap().clone())
+}
+
+#[tokio::test]
+async fn exporters_that_speak_grpc_are_taken_and_told_in_trailers() {
+    const SPANS: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    let bearer = [("authorization", "Bearer sk")];
+    let export: ExportTraceServiceRequest = serde_json::from_str(&golden("openllmetry-langchain")).unwrap();
+    let message = export.encode_to_vec();
+    let (status, body, records) = call(SPANS, &bearer, 0, &message).await;
+    assert_eq!((status.as_str(), records.len(), &body[..]), ("0", 3, &[0, 0, 0, 0, 0][..]));
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&message).unwrap();
+    let packed = [bearer[0], ("grpc-encoding", "gzip")];
+    let (status, _, again) = call(SPANS, &packed, 1, &gzip.finish().unwrap()).await;
+    assert_eq!((status.as_str(), again.len()), ("0", 3));
+    assert_eq!(again[0].id, records[0].id);
+    for (headers, flag, message, wanted) in [
+        (&[][..], 0, &message[..], "16"),
+        (&bearer, 0, &[0xff, 0xff][..], "3"),
+        (&bearer, 1, &message[..], "12"),
+        (&packed, 1, &message[..], "3"),
+    ] {
+        let (status, body, records) = call(SPANS, headers, flag, message).await;
+        assert_eq!((status.as_str(), body.len(), records.len()), (wanted, 0, 0));
+    }
+    let of_logs = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+    assert_eq!(call(of_logs, &bearer, 0, &[]).await.0, "0");
 }
 
 #[tokio::test]

@@ -31,32 +31,43 @@
 //! To take another path, add a line to the table below.
 
 mod caller;
+mod grpc;
 mod read;
 
+use std::convert::Infallible;
+use std::future::Ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::Full;
+use http_body_util::combinators::WithTrailers;
+use http_body_util::{BodyExt as _, Full};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
 use tachograph_telemetry::RecordSink;
 
 pub use caller::Callers;
+pub(crate) use grpc::{Code, Fault};
 pub(crate) use read::{Unread, whole};
 
+/// The body of an answer; only those of gRPC have trailers.
+pub type LogBody = WithTrailers<Full<Bytes>, Ready<Option<Result<HeaderMap, Infallible>>>>;
+pub(crate) type Answer = Response<LogBody>;
+
 use crate::async_log::{self, Manner};
-use crate::otlp;
+use crate::otlp::{self, Signal};
 
 /// Who speaks on a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speaker {
     /// A client that logs its calls itself.
     AsyncLog(Manner),
-    /// An exporter of spans.
-    Spans,
+    /// An exporter of OpenTelemetry, over HTTP.
+    Otlp(Signal),
+    /// The same over gRPC.
+    Grpc(Signal),
 }
 
 /// The paths, each with who speaks there and the provider that it stands for.
@@ -68,10 +79,15 @@ const PATHS: &[(&str, Speaker)] = &[
     ("/v1/trace/custom/v1/log", Speaker::AsyncLog(Manner::TRACE)),
     ("/v1/trace/custom/log", Speaker::AsyncLog(Manner::TRACE)),
     ("/v1/trace/custom/log/typed", Speaker::AsyncLog(Manner::TYPED)),
-    ("/v1/traces", Speaker::Spans),
-    ("/v1/trace/log", Speaker::Spans),
-    ("/v1/trace/log-python", Speaker::Spans),
-    ("/api/public/otel/v1/traces", Speaker::Spans),
+    ("/v1/traces", Speaker::Otlp(Signal::Spans)),
+    ("/v1/trace/log", Speaker::Otlp(Signal::Spans)),
+    ("/v1/trace/log-python", Speaker::Otlp(Signal::Spans)),
+    ("/api/public/otel/v1/traces", Speaker::Otlp(Signal::Spans)),
+    ("/v1/logs", Speaker::Otlp(Signal::Logs)),
+    ("/v1/metrics", Speaker::Otlp(Signal::Metrics)),
+    ("/opentelemetry.proto.collector.trace.v1.TraceService/Export", Speaker::Grpc(Signal::Spans)),
+    ("/opentelemetry.proto.collector.logs.v1.LogsService/Export", Speaker::Grpc(Signal::Logs)),
+    ("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", Speaker::Grpc(Signal::Metrics)),
 ];
 
 /// What the routes are made of.
@@ -105,7 +121,7 @@ impl LogRoutes {
     }
 
     /// Takes what a request tells. Never fails: what is wrong with it is in the answer.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<LogBody>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -120,16 +136,32 @@ impl LogRoutes {
             return refused;
         }
         let Some(caller) = caller::identify(&head.headers, &*self.0.callers) else {
-            return unauthorized();
+            return if grpc::speaks(&head.headers) {
+                grpc::answer(Err((Code::Unauthenticated, UNAUTHORIZED.to_owned())))
+            } else {
+                unauthorized()
+            };
         };
         let limit = match speaker {
             Speaker::AsyncLog(_) => async_log::MAX_BODY,
-            Speaker::Spans => otlp::MAX_BODY,
+            Speaker::Otlp(_) => otlp::MAX_BODY,
+            Speaker::Grpc(_) => otlp::MAX_BODY + grpc::PREFIX,
         };
         let read = whole(body, &head.headers, limit).await;
         match speaker {
             Speaker::AsyncLog(manner) => async_log::answer(&self.0, manner, caller, head.headers, read).await,
-            Speaker::Spans => otlp::answer(&self.0, caller, &head.headers, read).await,
+            Speaker::Otlp(signal) => otlp::answer(&self.0, caller, signal, &head.headers, read).await,
+            Speaker::Grpc(signal) => {
+                let message = match read {
+                    Ok(body) => grpc::message(&head.headers, &body, otlp::MAX_BODY),
+                    Err(unread) => Err((Code::ResourceExhausted, otlp::unread(unread).1.to_owned())),
+                };
+                let ended = match message {
+                    Ok(message) => otlp::called(&self.0, caller, signal, &message).await,
+                    Err(fault) => Err(fault),
+                };
+                grpc::answer(ended)
+            }
         }
     }
 }
@@ -142,28 +174,27 @@ fn speaker(path: &str) -> Option<Speaker> {
     PATHS.iter().find(|(known, _)| *known == path).map(|(_, speaker)| *speaker)
 }
 
-fn unauthorized() -> Response<Full<Bytes>> {
-    let mut refused = text(
-        StatusCode::UNAUTHORIZED,
-        "Unauthorized: send a key made with `gateway keys create` as `Authorization: Bearer …`",
-    );
+const UNAUTHORIZED: &str = "Unauthorized: send a key made with `gateway keys create` as `Authorization: Bearer …`";
+
+fn unauthorized() -> Answer {
+    let mut refused = text(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
     refused.headers_mut().insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     refused
 }
 
 /// An answer of plain text.
-pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     typed(status, "text/plain; charset=utf-8", text.into())
 }
 
 /// An answer of JSON.
-pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Full<Bytes>> {
+pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Answer {
     typed(status, "application/json", value.to_string().into())
 }
 
 /// An answer of this type.
-pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
+pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+    let mut response = Response::new(Full::new(body).with_trailers(std::future::ready(None)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

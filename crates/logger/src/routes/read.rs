@@ -43,8 +43,12 @@ where
         }
         read.extend_from_slice(&piece);
     }
-    let read = read.freeze();
-    match header(headers, CONTENT_ENCODING.as_str()).unwrap_or("identity").to_ascii_lowercase().as_str() {
+    unpacked(header(headers, CONTENT_ENCODING.as_str()).unwrap_or_default(), read.freeze(), limit)
+}
+
+/// What was packed in this way, unpacked no further than to the limit.
+pub(super) fn unpacked(encoding: &str, read: Bytes, limit: usize) -> Result<Bytes, Unread> {
+    match encoding.to_ascii_lowercase().as_str() {
         "" | "identity" => Ok(read),
         "gzip" | "x-gzip" => bounded(flate2::read::MultiGzDecoder::new(&read[..]), limit),
         "deflate" => bounded(flate2::read::ZlibDecoder::new(&read[..]), limit),
