@@ -25,8 +25,8 @@
 //!
 //! # On disk
 //!
-//! `lock` keeps other processes out, `id` names the spool for good, `cursor` says how far the reader is, and the segments
-//! hold the entries:
+//! `lock` keeps other processes out, `id` names the spool for good, `cursor` says how far the reader is, `reserve` holds a
+//! little room for a full disk (1 MiB at most, beside `max_bytes`), and the segments hold the entries:
 //!
 //! ```text
 //! segment   "TGSPOOL1" | spool's id (16) | first sequence number u64 | crc32 of these 32 bytes
@@ -40,6 +40,7 @@ mod format;
 mod options;
 mod reader;
 mod recover;
+mod reserve;
 mod scan;
 mod segment;
 mod ticket;
@@ -127,6 +128,7 @@ impl Spool {
         shared.gauges.torn.store(found.torn, Ordering::Relaxed);
         shared.gauges.quarantined.store(found.quarantined, Ordering::Relaxed);
         let reader = Reader::open(shared.clone())?;
+        shared.reserve.keep();
         let running = shared.clone();
         let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || running.run())?;
         let thread = Arc::new(Mutex::new(Some(thread)));

@@ -189,21 +189,22 @@ impl Reader {
         self.held = held;
         self.unsaved = true;
         self.shared.gauges.acknowledged.store(self.expected, Ordering::Relaxed);
-        let oldest = format::segments(&self.shared.options.dir)?.first().copied();
-        let keep = self.held.first().map_or(self.at.segment, |position| position.segment.min(self.at.segment));
-        let removable = oldest.is_some_and(|oldest| oldest < keep);
-        if removable || self.saved.elapsed() >= CURSOR_EVERY {
+        let done: Vec<u64> = format::segments(&self.shared.options.dir)?
+            .into_iter()
+            .filter(|segment| *segment < self.at.segment && self.held.iter().all(|held| held.segment != *segment))
+            .collect();
+        if !done.is_empty() || self.saved.elapsed() >= CURSOR_EVERY {
             self.save()?;
         }
-        if removable {
-            self.remove_before(keep)?;
+        if !done.is_empty() {
+            self.remove(&done)?;
         }
         Ok(())
     }
 
-    fn remove_before(&mut self, keep: u64) -> io::Result<()> {
+    fn remove(&mut self, segments: &[u64]) -> io::Result<()> {
         let mut freed = 0;
-        for segment in format::segments(&self.shared.options.dir)?.into_iter().filter(|&segment| segment < keep) {
+        for &segment in segments {
             let path = format::segment_path(&self.shared.options.dir, segment);
             let len = std::fs::metadata(&path)?.len();
             std::fs::remove_file(&path)?;
@@ -220,7 +221,7 @@ impl Reader {
     pub fn save(&mut self) -> io::Result<()> {
         if self.unsaved {
             let cursor = Cursor { at: self.at, next: self.expected, held: self.held.clone() };
-            save(&self.shared.options.dir, &cursor)?;
+            self.shared.reserve.with(|| save(&self.shared.options.dir, &cursor))?;
             (self.saved, self.unsaved) = (Instant::now(), false);
         }
         Ok(())

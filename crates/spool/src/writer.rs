@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::entry::Entry;
 use crate::options::{Fsync, Options, WhenFull};
+use crate::reserve::{Reserve, is_full};
 use crate::segment::Segment;
 use crate::ticket::{Slot, Ticket};
 
@@ -70,6 +71,7 @@ struct Disk {
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) id: Uuid,
+    pub(crate) reserve: Reserve,
     disk: Mutex<Disk>,
     queue: Mutex<VecDeque<Waiting>>,
     head: Mutex<Head>,
@@ -90,6 +92,7 @@ impl Shared {
         gauges.bytes.store(behind + segment.end, Ordering::Relaxed);
         let own_thread = AtomicBool::new(options.fsync == Fsync::Always);
         Self {
+            reserve: Reserve::new(&options.dir, options.max_bytes),
             options,
             id,
             disk: Mutex::new(Disk { segment, next, behind, unsynced: Vec::new(), dirty: false }),
@@ -268,6 +271,7 @@ impl Shared {
                 self.gauges.bytes.store(disk.behind + disk.segment.end, Ordering::Relaxed);
                 if self.gauges.full.swap(false, Ordering::Relaxed) {
                     tracing::info!("the spool has room again");
+                    self.reserve.keep();
                 }
                 self.appended.notify_one();
                 Ok(())
@@ -277,8 +281,29 @@ impl Shared {
                     tracing::error!(%error, policy = ?self.options.when_full, "the spool cannot take entries");
                 }
                 self.gauges.failures.fetch_add(1, Ordering::Relaxed);
+                if is_full(&error) {
+                    self.leave_what_is_read(disk);
+                }
                 Err(error)
             }
+        }
+    }
+
+    /// Begins another segment where all of this one has been read: then it can go, and its room is there for what waits.
+    fn leave_what_is_read(&self, disk: &mut Disk) {
+        let all_read = self.gauges.acknowledged.load(Ordering::Relaxed) >= disk.next;
+        if !all_read || disk.segment.first == disk.next {
+            return;
+        }
+        match self.reserve.with(|| Segment::create(&self.options.dir, self.id, disk.next)) {
+            Ok(next) => {
+                disk.behind += disk.segment.end;
+                disk.segment = next;
+                *lock(&self.head) = Head { segment: disk.segment.first, end: disk.segment.end, next: disk.next };
+                // The reader goes on to it, and lets go of the one before.
+                self.appended.notify_one();
+            }
+            Err(error) => tracing::warn!(%error, "there is not even room to make room in the spool"),
         }
     }
 
