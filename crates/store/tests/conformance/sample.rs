@@ -221,6 +221,8 @@ fn control(dice: &mut Dice) -> Control {
             .collect(),
         notes: (0..dice.below(3)).map(|_| dice.odd()).collect(),
         counted_by: dice.maybe(|_| RecordId::generate()),
+        part_of: dice.maybe(|_| RecordId::generate()),
+        bodies_withheld: dice.below(2) == 1,
         redacted: (0..dice.below(2)).map(|_| (dice.odd(), 3)).collect(),
     }
 }
