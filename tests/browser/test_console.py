@@ -4,11 +4,12 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import openai
 import pytest
-from conftest import KEY, program
+from conftest import KEY, fetch, program
 from playwright.sync_api import expect, sync_playwright
 
 PICTURES = Path(__file__).parent.parent / ".cache" / "pictures"
@@ -298,6 +299,66 @@ def log_in_again(visit, visited):
 
 
 PAGES = ["", "sessions", "users", "properties", "prompts", "providers", "cache", "limits", "why", "query", "health", "settings"]
+
+
+def test_a_session_of_ten_thousand_spans_scrolls_with_few_rows_on_the_page(gateway, browser):
+    steps, trace = 10_000, "5f" * 16
+    begun = time.time_ns() - 3_600 * 10**9
+    said = lambda key, value: {"key": key, "value": {"stringValue": value}}
+    used = lambda key, value: {"key": key, "value": {"intValue": str(value)}}
+    spans = [
+        {
+            "traceId": trace,
+            "spanId": f"{step + 1:016x}",
+            "parentSpanId": f"{(step - 1) // 4 + 1:016x}" if step else "",
+            "name": f"step {step}",
+            "startTimeUnixNano": str(begun + step * 10**6),
+            "endTimeUnixNano": str(begun + step * 10**6 + 10**8),
+            "attributes": [said("session.id", "long-one"), said("gen_ai.operation.name", "execute_tool")]
+            if step % 2
+            else [
+                said("session.id", "long-one"), said("gen_ai.operation.name", "chat"),
+                said("gen_ai.system", "openai"), said("gen_ai.request.model", "gpt-4o-mini"),
+                used("gen_ai.usage.input_tokens", 500), used("gen_ai.usage.output_tokens", 300),
+            ],
+        }
+        for step in range(steps)
+    ]
+    for start in range(0, steps, 500):
+        sent = {"resourceSpans": [{"scopeSpans": [{"spans": spans[start : start + 500]}]}]}
+        fetch(gateway.url + "/v1/traces", sent, KEY)
+    until = time.monotonic() + 60
+    while fetch(gateway.url + "/api/totals", key=KEY)["requests"] < steps and time.monotonic() < until:
+        time.sleep(0.1)
+    visited = Visit(browser, gateway.url, viewport={"width": 1440, "height": 900})
+    page = log_in(gateway, visited, "/sessions/long-one").page
+    expect(page.get_by_text("step 0", exact=True)).to_be_visible(timeout=30_000)
+    # How long a task takes is the machine's affair, and printed; how much the page holds is ours.
+    told = page.evaluate(
+        """async () => {
+          const longest = [];
+          new PerformanceObserver((list) => longest.push(...list.getEntries().map((entry) => entry.duration)))
+            .observe({ type: 'longtask' });
+          const pane = document.querySelector('main');
+          let most = 0;
+          for (let at = 0; at <= 100; at += 1) {
+            pane.scrollTop = (at / 100) * (pane.scrollHeight - pane.clientHeight);
+            await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
+            most = Math.max(most, document.querySelectorAll('*').length);
+          }
+          return { most, longest: Math.max(0, ...longest), height: pane.scrollHeight };
+        }"""
+    )
+    print(f"longest task while {steps} spans were scrolled: {told['longest']:.0f} ms")
+    assert told["most"] < 4_000, told
+    assert told["height"] > steps * 10, told
+    # The last in the order of the tree: always the last child of the last child.
+    last = 0
+    while 4 * last + 1 < steps:
+        last = min(4 * last + 4, steps - 1)
+    expect(page.get_by_text(f"step {last}", exact=True)).to_be_visible()
+    assert visited.faults == []
+    visited.context.close()
 
 
 def test_no_page_is_wider_than_its_screen(filled, visit):

@@ -1,12 +1,12 @@
-//! What the console is told of prices and settings.
+//! What the console is told of prices, targets and settings.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tachograph_console::{PriceOf, Settings};
+use tachograph_console::{Health, PriceOf, Settings};
 use tachograph_gateway::commands::CommandError;
 use tachograph_gateway::config::Config;
-use tachograph_gateway::generate;
+use tachograph_gateway::{Router, generate};
 use tachograph_pricing::{PriceBook, PriceMeter};
 
 /// What a provider's model costs by list: its base rates, and how many others hold in special cases.
@@ -23,6 +23,11 @@ pub(crate) fn price_of(prices: Arc<PriceBook>) -> PriceOf {
             "context_tokens": found.model.limits.context.or(found.model.limits.max_input),
         }))
     })
+}
+
+/// How every target, every set of keys and the retry budget are doing.
+pub(crate) fn routing(router: Arc<Router>) -> Health {
+    Arc::new(move || json!(router.status()))
 }
 
 /// The configuration in force, its secrets hidden, and how keys are made.

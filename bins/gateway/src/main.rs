@@ -6,7 +6,6 @@ mod front;
 mod keeping;
 mod limits;
 mod quote;
-mod routing;
 mod run;
 
 use std::io::{self, Write};

@@ -28,7 +28,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::front::Front;
-use crate::{desk, keeping, limits, quote, routing};
+use crate::{desk, keeping, limits, quote};
 
 /// Where records go: priced, counted, edited, kept.
 type Sink = Priced<Counted<Edited<Intake>>>;
@@ -72,7 +72,6 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
     let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
-    let status = routing::route(router, keys.clone());
     let price_health = PriceHealth { prices: prices.clone(), faults: watch.faults() };
     let (gauges, fleet) = (logger.intake().gauges().clone(), Fleet::default());
     let options = ConsoleOptions {
@@ -82,10 +81,11 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
         health: health(gauges.clone(), fleet.clone(), price_health),
         price_of: Some(desk::price_of(prices)),
         limits: Some(limits::shown(limits.clone())),
+        routing: Some(desk::routing(router)),
         settings: Some(desk::settings(&config)?),
         closing: closing.clone(),
     };
-    let console = tachograph_console::router(options).merge(quotes).merge(status);
+    let console = tachograph_console::router(options).merge(quotes);
 
     let [rows, bodies] = config.logging.retention.spans();
     let retention = Retention { rows, bodies };

@@ -68,6 +68,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
         login: login.clone(),
         health: health(gauges.clone(), fleet.clone()),
         price_of: None,
+        routing: None,
         limits: None,
         settings: None,
         closing: closing.clone(),

@@ -4,6 +4,7 @@ import { html, render, useCallback, useEffect, useMemo, useRef, useState } from 
 import { Drawer } from './drawer.js';
 import { Header } from './header.js';
 import { Help } from './help.js';
+import { useAsk } from './ask.js';
 import { useKeys } from './keys.js';
 import { NAVIGATION, Navigation } from './navigation.js';
 import { Palette } from './palette.js';
@@ -88,6 +89,9 @@ function App() {
   useEffect(() => scroller.current?.scrollTo(0, 0), [view.page, view.id]);
   useEffect(() => setFeed('timed'), [view.page]);
 
+  const keys = useAsk('/api/keys').data?.keys;
+  const keyNames = useMemo(() => new Map((keys ?? []).map((/** @type {any} */ { id, name, hint }) => [id, `${name} …${hint}`])), [keys]);
+
   const offset = utc ? 0 : -new Date(now).getTimezoneOffset();
   const site = useMemo(() => ({
     view, go, utc, live, now, refresh, setFeed, scroller, stepper, marked,
@@ -98,11 +102,13 @@ function App() {
     pick: (/** @type {string} */ field, /** @type {string} */ value, negated = false) => go({ q: withCondition(view.q, field, value, negated), ...(view.page === 'requests' ? { open: null } : {}) }),
     /** The requests of this view, and with one condition more. */
     requestsOf: (/** @type {string} */ field, /** @type {string} */ value, q = view.q) => onPage({ ...view, q: withCondition(q, field, value) }, 'requests'),
+    /** What people call a value of a field: a key has a name, all else is its own. */
+    nameOf: (/** @type {string} */ field, /** @type {string} */ value) => (field === 'key' && keyNames.get(value)) || value,
     href: addressOf,
     set: (/** @type {any} */ more, replace = false) => go((/** @type {any} */ held) => ({ p: { ...held.p, ...more } }), replace),
     zoom: (/** @type {number} */ from, /** @type {number} */ until) => go({ from, until }),
     open: (/** @type {string} */ id, replace = false) => go({ open: id }, replace),
-  }), [view, utc, live, now, marked, offset]);
+  }), [view, utc, live, now, marked, offset, keyNames]);
 
   const close = () => {
     const link = view.open && /** @type {HTMLElement | null} */ (document.querySelector(`[data-id="${CSS.escape(view.open)}"] a`));

@@ -56,6 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let health = Arc::new(|| json!({ "status": "ok", "queue_depth": 0, "dropped": 0 }));
     let console = router(ConsoleOptions {
         price_of: None,
+        routing: None,
         limits: None,
         settings: None,
         store: store.clone(),

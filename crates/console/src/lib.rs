@@ -24,7 +24,7 @@
 //!     let keys = Arc::new(OneKey(KeyId::generate()));
 //!     let health = Arc::new(|| serde_json::json!({ "queue_depth": 0, "dropped": 0 }));
 //!     let closing = Closing::default();
-//!     Ok(router(ConsoleOptions { store, keys, login, health, price_of: None, limits: None, settings: None, closing }))
+//!     Ok(router(ConsoleOptions { store, keys, login, health, price_of: None, limits: None, routing: None, settings: None, closing }))
 //! }
 //! ```
 //!
@@ -87,6 +87,8 @@ pub struct ConsoleOptions {
     pub price_of: Option<PriceOf>,
     /// How an organisation's limits and budgets stand now, as JSON, for their page; asked at each request.
     pub limits: Option<LimitsOf>,
+    /// How the targets of calls, keys and the retry budget stand now, as JSON; asked at each request.
+    pub routing: Option<Health>,
     /// What the page of settings shows and does.
     pub settings: Option<Settings>,
     /// Ends live feeds when the program is about to stop. Keep a clone to say so.

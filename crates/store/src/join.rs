@@ -129,7 +129,9 @@ pub(crate) fn stop_counting<D: Dialect>(
         serde_json::to_string(control).map_err(|why| StoreError::Failed(format!("a row cannot be written: {why}")))?;
     let mut sql = QueryBuilder::new(
         "UPDATE requests SET input_tokens = NULL, cache_read_tokens = NULL, cache_write_tokens = NULL, output_tokens = NULL, \
-         reasoning_tokens = NULL, cost_nano = NULL, cost_rest = NULL, cost_outsize = NULL, control = ",
+         reasoning_tokens = NULL, cost_nano = NULL, cost_rest = NULL, cost_outsize = NULL, input_nano = NULL, \
+         cache_read_nano = NULL, cache_write_nano = NULL, output_nano = NULL, retry_nano = NULL, retry_rest = NULL, \
+         control = ",
     );
     D::bind_text(&mut sql, &text::stored(&control));
     sql.push(" WHERE org_id = ");

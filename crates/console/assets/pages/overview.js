@@ -80,7 +80,7 @@ export function Mover({ site, mover, bare = false }) {
   const { field, value } = mover;
   const [id, version] = field === 'prompt' ? value.split(/@(?=[^@]*$)/) : [value];
   const to = site.requestsOf(field, id);
-  return html`<${Go} site=${site} to=${version ? { ...to, q: `${to.q} prompt_version:"${version}"` } : to} class="mover">${!bare && html`<span class="field">${field.replace(/^prop\./, '').replace('_', ' ')}</span> `}${value}<//>`;
+  return html`<${Go} site=${site} to=${version ? { ...to, q: `${to.q} prompt_version:"${version}"` } : to} class="mover">${!bare && html`<span class="field">${field.replace(/^prop\./, '').replace('_', ' ')}</span> `}${site.nameOf(field, value)}<//>`;
 }
 
 /** @param {{ site: any }} props */
@@ -97,7 +97,7 @@ export function Overview({ site }) {
   const ever = useAsk(totals.data?.requests === 0 && !view.q ? '/api/totals' : null).data;
 
   const starts = useMemo(() => spend.data && startsOf(spend.data, offset), [spend.data, offset]);
-  const bySpend = useMemo(() => starts && stackOf(spend.data, starts, (point) => Number(point.cost), (key) => key ?? 'without', (key) => site.pick(by, key)), [spend.data, starts, view]);
+  const bySpend = useMemo(() => starts && stackOf(spend.data, starts, (point) => Number(point.cost), (key) => (key === null ? 'without' : site.nameOf(by, key)), (key) => site.pick(by, key)), [spend.data, starts, site]);
   const byTokens = useMemo(() => starts && TOKENS.map(([key, label, hue, pick]) => ({ key, label, hue, values: aligned(starts, spend.data.points, (point) => Math.max(0, pick(point))) })).filter(({ values }) => values.some(Boolean)), [spend.data, starts]);
   const timeStarts = useMemo(() => times.data && startsOf(times.data, offset), [times.data, offset]);
   const lines = (/** @type {string} */ name) => PARTS.map(([part, hue]) => ({ key: part, label: part, hue, values: aligned(timeStarts ?? [], times.data.points, (point) => point.percentiles[name][part]) }));

@@ -3,7 +3,7 @@
 import { html, useMemo } from '../html.js';
 import { useAsk } from '../ask.js';
 import { axisSpan } from '../axis.js';
-import { compact, count, exactMoney } from '../format.js';
+import { compact, count, duration, exactMoney } from '../format.js';
 import { Grid, Share } from '../grid.js';
 import { HeatMap } from '../heat.js';
 import { useGridKeys } from '../leaders.js';
@@ -47,6 +47,35 @@ function Errors({ site, rows }) {
     <tbody>${[...matrix].map(([provider, line]) => html`<tr><th scope="row">${provider}</th>${kinds.map((kind) => html`<td class="number heated" style=${{ '--part': String(((line.get(kind) ?? 0) / most).toFixed(3)) }}>${line.get(kind) ? html`<${Go} site=${site} to=${{ ...site.requestsOf('provider', provider), q: `${site.requestsOf('provider', provider).q} error:"${kind}"` }}>${count(line.get(kind))}<//>` : html`<span class="none">0</span>`}</td>`)}</tr>`)}</tbody></table></div></section>`;
 }
 
+/** @type {Record<string, [string, string]>} */
+const STATE = { closed: ['good', 'asked'], half_open: ['warn', 'being tried again'], open: ['bad', 'not asked'] };
+
+/** @param {{ state: string, opens: number }} props */
+function Standing({ state, opens }) {
+  const [tone, text] = STATE[state] ?? ['warn', state];
+  return html`<span class=${`tone-${tone}`}>${text}</span>${opens > 0 && html` <span class="muted">for ${duration(opens * 1000)}</span>`}`;
+}
+
+/** What the router thinks of each target and of providers’ keys, where a gateway is asked that has routed something. @param {{ site: any }} props */
+function Targets({ site }) {
+  const { data } = useAsk('/api/routing', site.now);
+  const rows = data?.targets ?? [];
+  const benched = (data?.keys ?? []).filter((/** @type {any} */ set) => set.benched > 0);
+  if (rows.length === 0) return null;
+  const columns = [
+    { name: 'key', label: 'Target', show: (/** @type {any} */ row) => row.target },
+    { name: 'state', label: 'Now', show: (/** @type {any} */ row) => html`<${Standing} state=${row.state} opens=${row.opens_in_ms} />` },
+    { name: 'flight', label: 'Under way', number: true, show: (/** @type {any} */ row) => html`<${Count} value=${row.in_flight} />` },
+    { name: 'asked', label: 'Asked', about: 'Since the gateway began', number: true, show: (/** @type {any} */ row) => html`<${Count} value=${row.asked} />` },
+    { name: 'failed', label: 'Failed', about: 'By its own fault, since the gateway began', number: true, show: (/** @type {any} */ row) => html`<${Count} value=${row.failed} />` },
+    { name: 'failing', label: 'Failing', about: 'Of late', number: true, show: (/** @type {any} */ row) => html`<${Rate} part=${row.failing_percent / 100} bad />` },
+    { name: 'first', label: 'First token', about: 'Of late', number: true, narrow: true, show: (/** @type {any} */ row) => html`<${Span} us=${row.first_token_us} />` },
+  ];
+  return html`<section class="card flush"><div class="card-head bar"><h2>Targets as they stand</h2><span class="muted">of this gateway${data.routes.length > 0 ? `; virtual models: ${data.routes.join(', ')}` : ''}</span></div>
+    <${Grid} label="Targets as they stand" columns=${columns} rows=${rows} keyOf=${(/** @type {any} */ row) => row.target} />
+    ${benched.map((/** @type {any} */ set) => html`<p class="notice">${set.benched} of ${set.keys} keys of ${set.provider} are resting after they were refused.</p>`)}</section>`;
+}
+
 /** @param {{ site: any }} props */
 export function Providers({ site }) {
   const { view, offset, utc } = site;
@@ -82,5 +111,6 @@ export function Providers({ site }) {
     ${lines && lines.length > 0 && html`<section class=${`card ${over.stale ? 'stale' : ''}`}><div class="card-head"><${Choice} site=${site} name="heat" value=${what} choices=${HEATS} label="What the cells show" /></div>
       <${HeatMap} title=${heat.title} starts=${starts} step=${over.data.step_us} rows=${lines} format=${heat.format} utc=${utc} onName=${(/** @type {string} */ name) => site.go(site.requestsOf('model', name))}
         onCell=${(/** @type {string} */ name, /** @type {number} */ from) => site.go({ ...site.requestsOf('model', name), from, until: from + over.data.step_us })} /></section>`}
-    ${models.data && html`<${Errors} site=${site} rows=${rows} />`}</div>`;
+    ${models.data && html`<${Errors} site=${site} rows=${rows} />`}
+    <${Targets} site=${site} /></div>`;
 }

@@ -1,4 +1,4 @@
-//! Lists of one thing each: users, prompts, models, properties, the cache, limits.
+//! Lists of one thing each: users, prompts, models, properties, the cache, limits, targets.
 
 use axum::Extension;
 use axum::extract::State;
@@ -165,4 +165,10 @@ pub(crate) async fn repricings(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Refusal> {
     Ok(Json(json!({ "repricings": desk.store.repricings(caller.org).await? })))
+}
+
+/// `GET /api/routing`: how targets, keys and the retry budget stand; all empty where nothing is routed, as in a logger.
+pub(crate) async fn routing(State(desk): State<Desk>) -> Json<Value> {
+    let nothing = || json!({ "targets": [], "keys": [], "retries_left": null, "routes": [] });
+    Json(desk.routing.as_ref().map_or_else(nothing, |routing| routing()))
 }

@@ -44,13 +44,14 @@ pub(crate) struct Desk {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) price_of: Option<PriceOf>,
     pub(crate) limits: Option<LimitsOf>,
+    pub(crate) routing: Option<Health>,
     pub(crate) settings: Option<Settings>,
 }
 
 impl Desk {
     pub(crate) fn of(options: &ConsoleOptions) -> Self {
-        let ConsoleOptions { store, price_of, limits, settings, .. } = options.clone();
-        Self { store, price_of, limits, settings }
+        let ConsoleOptions { store, price_of, limits, routing, settings, .. } = options.clone();
+        Self { store, price_of, limits, routing, settings }
     }
 }
 
@@ -78,6 +79,7 @@ pub(crate) fn routes(options: &ConsoleOptions, desk: Desk, access: &Access) -> R
         .route("/properties", get(lists::properties))
         .route("/cache", get(lists::cache))
         .route("/limits", get(lists::limits))
+        .route("/routing", get(lists::routing))
         .route("/sql", axum::routing::post(sql::run))
         .route("/sql/schema", get(sql::schema))
         .route("/why", get(moved::why))

@@ -151,8 +151,7 @@ pub(crate) async fn why(
             json!({ "field": field.to_string(), "top": of_it.map(Mover::told).collect::<Vec<_>>() })
         })
         .collect();
-    let first = movers.iter().find(|mover| mover.value.is_some() && mover.field != Field::Fact(Fact::Model));
-    let cause = match first.filter(|mover| mover.excess != 0) {
+    let cause = match likeliest(&movers, change.atto()) {
         None => None,
         Some(mover) => {
             let only = mover_only(mover);
@@ -172,6 +171,16 @@ pub(crate) async fn why(
         "contributors": contributors,
         "searched": searched,
     })))
+}
+
+/// The value that stands out most among those that moved the way the bill did: where all grew and one did not, the one
+/// that stood still is as far from its share, and explains nothing.
+fn likeliest(movers: &[Mover], change: i128) -> Option<&Mover> {
+    let way = change.signum();
+    movers
+        .iter()
+        .filter(|mover| mover.value.is_some() && mover.field != Field::Fact(Fact::Model) && mover.excess != 0)
+        .find(|mover| way == 0 || (mover.excess.signum() == way && mover.change().signum() == way))
 }
 
 /// A prompt is told with its version.

@@ -90,6 +90,13 @@ pub(crate) fn desk_over(store: Arc<dyn Store>) -> Desk {
         login: login.clone(),
         health,
         price_of: None,
+        routing: Some(Arc::new(|| {
+            let lane = json!({
+                "target": "openai/gpt-4o", "state": "closed", "opens_in_ms": 0, "in_flight": 1, "asked": 7, "failed": 2,
+                "failing_percent": 3, "first_token_us": 9,
+            });
+            json!({ "targets": [lane], "keys": [{ "provider": "openai", "keys": 2, "benched": 1 }], "retries_left": 10, "routes": ["fast"] })
+        })),
         limits: None,
         settings: Some(settings()),
         closing: closing.clone(),

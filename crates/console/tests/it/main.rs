@@ -14,3 +14,4 @@ mod memory_store;
 mod pages;
 mod stored;
 mod vendored;
+mod why;

@@ -1,12 +1,18 @@
 //! What two rows of a trace tell of one call is counted once, in whatever order they come.
 
-use tachograph_record::{Leaf, LogRecord, Money, OrgId, Origin, Step, Usage, UsageReading};
+use tachograph_record::{CostLine, CostState, Leaf, LogRecord, Money, OrgId, Origin, Step, Usage, UsageReading};
 use tachograph_store::Filter;
 
 use crate::backend::with_each;
 use crate::sample::priced;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+fn line(meter: &str, tokens: u64, millionths: i128) -> CostLine {
+    let amount = Money::from_atto(millionths * 1_000_000_000_000);
+    let (meter, price) = (meter.into(), "1".into());
+    CostLine { meter, quantity: tokens.to_string(), price, per: 1, amount, exact: true }
+}
 
 fn row(org: OrgId, origin: Origin, step: Step, span: Option<&str>, parent: Option<&str>) -> LogRecord {
     let mut record = priced(org, 1, Money::from_atto(255_000_000_000_000));
@@ -16,10 +22,13 @@ fn row(org: OrgId, origin: Origin, step: Step, span: Option<&str>, parent: Optio
     record.asked.span_id = span.map(Into::into);
     record.asked.parent_span_id = parent.map(Into::into);
     if step == Step::Model {
+        if let CostState::Priced(cost) = &mut record.cost {
+            cost.lines = vec![line("input_tokens", 500, 75), line("output_tokens", 300, 180)];
+        }
         record.reading.usage = UsageReading::Known(Usage::reported([(Leaf::INPUT, 500), (Leaf::OUTPUT, 300)]));
     } else {
         record.reading.usage = UsageReading::Absent;
-        record.cost = tachograph_record::CostState::NoUsage;
+        record.cost = CostState::NoUsage;
     }
     record
 }
@@ -53,6 +62,8 @@ async fn a_span_whose_call_passed_the_gateway_is_counted_once_in_every_order_of_
                 let totals = store.totals(org, &Filter::default()).await.unwrap();
                 let told = (totals.requests, totals.cost.to_string(), totals.input_tokens, totals.output_tokens);
                 assert_eq!(told, (4, "0.000255".to_owned(), 500, 300), "{} {order:?} {together}", backend.name);
+                let parts = [totals.parts.input, totals.parts.output].map(|part| part.to_string());
+                assert_eq!(parts, ["0.000075", "0.00018"], "what was paid for adds up to the cost");
                 let span = store.fetch(org, records[1].id).await.unwrap().unwrap().row;
                 assert_eq!(span.control.counted_by, Some(records[3].id));
                 assert_eq!(span.usage.unwrap().input_total(), 500, "what it told is kept");
@@ -71,7 +82,7 @@ async fn only_the_same_call_is_joined() {
         other_trace.asked.trace_id = Some("1".repeat(32));
         let mut silent = row(org, Origin::Gateway, Step::Model, None, Some("b"));
         silent.reading.usage = UsageReading::Absent;
-        silent.cost = tachograph_record::CostState::NoUsage;
+        silent.cost = CostState::NoUsage;
         let records = [
             row(org, Origin::Span, Step::Model, Some("b"), None),
             // A tool that a model's span holds asks a model itself: that is another call.
