@@ -4,6 +4,7 @@
 mod ai_gateway;
 mod bad_input;
 mod cache;
+mod clouds;
 mod commands;
 mod demo;
 mod embeddings;

@@ -96,6 +96,11 @@ impl Endpoint {
         self.deployments.get(model).map_or(model, String::as_str)
     }
 
+    /// The model that is called so there, where the configuration says so.
+    pub(crate) fn model_deployed_as(&self, name: &str) -> Option<&str> {
+        self.deployments.iter().find(|(_, deployment)| *deployment == name).map(|(model, _)| model.as_str())
+    }
+
     /// The provider's name.
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
@@ -424,95 +429,4 @@ impl Endpoint {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn endpoint(base_url: Option<&str>) -> Endpoint {
-        let config = ProviderConfig { base_url: base_url.map(str::to_owned), ..ProviderConfig::default() };
-        let openai = Registry::builtin().get("openai").unwrap().clone();
-        Endpoint::new(openai, &config, &|_| None).unwrap()
-    }
-
-    #[test]
-    fn the_same_client_path_works_whatever_the_base_is() {
-        for (base, path, expected) in [
-            (None, "/v1/chat/completions", "https://api.openai.com/v1/chat/completions"),
-            (Some("http://127.0.0.1:1/v1"), "/v1/chat/completions", "http://127.0.0.1:1/v1/chat/completions"),
-            (Some("http://127.0.0.1:1"), "/v1/files?x=1", "http://127.0.0.1:1/files?x=1"),
-            (Some("http://127.0.0.1:1/openai/"), "/v1", "http://127.0.0.1:1/openai"),
-            (Some("http://127.0.0.1:1/openai"), "/v11/x", "http://127.0.0.1:1/v11/x"),
-            (Some("http://127.0.0.1:1/openai"), "/other", "http://127.0.0.1:1/other"),
-        ] {
-            assert_eq!(endpoint(base).proxied_uri(path).unwrap().to_string(), expected);
-        }
-    }
-
-    fn of(name: &str, config: ProviderConfig) -> Endpoint {
-        Endpoint::new(Registry::builtin().get(name).unwrap().clone(), &config, &|_| None).unwrap()
-    }
-
-    #[test]
-    fn named_parts_make_urls_and_a_missing_one_is_named() {
-        let resource = ProviderConfig { resource: Some("mine".into()), ..ProviderConfig::default() };
-        let azure = of("azure", resource.clone());
-        let chat = |endpoint: &Endpoint, model: &str| {
-            let provider = endpoint.provider_for(model);
-            endpoint.own_uri(provider, &provider.path_of_chat(false), model).map(|uri| uri.to_string())
-        };
-        assert_eq!(chat(&azure, "gpt-4o").unwrap(), "https://mine.openai.azure.com/openai/v1/chat/completions");
-        let versioned = of("azure", ProviderConfig { api_version: Some("2024-10-21".into()), ..resource });
-        assert_eq!(
-            chat(&versioned, "d").unwrap(),
-            "https://mine.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21"
-        );
-        let error = chat(&of("azure", ProviderConfig::default()), "m").unwrap_err();
-        assert_eq!(error.code(), "provider_not_configured");
-        assert!(error.message().contains("providers.azure.resource or the variable AZURE_OPENAI_RESOURCE"), "{error}");
-        let bedrock = of("bedrock", ProviderConfig::default());
-        assert_eq!(
-            chat(&bedrock, "us.amazon.nova-lite-v1:0").unwrap(),
-            "https://bedrock-runtime.us-east-1.amazonaws.com/model/us.amazon.nova-lite-v1%3A0/converse"
-        );
-        assert_eq!(
-            bedrock.proxied_uri("/v1/eu-west-1/model/m/invoke").unwrap().to_string(),
-            "https://bedrock-runtime.eu-west-1.amazonaws.com/model/m/invoke"
-        );
-    }
-
-    #[test]
-    fn vertex_has_a_host_for_each_region_and_paths_for_each_maker() {
-        let set = |region: Option<&str>, project: Option<&str>| ProviderConfig {
-            region: region.map(str::to_owned),
-            project: project.map(str::to_owned),
-            ..ProviderConfig::default()
-        };
-        let chat = |config: ProviderConfig, model: &str, stream: bool| {
-            let endpoint = of("vertex", config);
-            let provider = endpoint.provider_for(model);
-            endpoint.own_uri(provider, &provider.path_of_chat(stream), model).unwrap().to_string()
-        };
-        let google = "publishers/google/models/gemini-2.5-pro";
-        assert_eq!(
-            chat(set(None, Some("p")), "gemini-2.5-pro", true),
-            format!(
-                "https://us-central1-aiplatform.googleapis.com/v1beta1/projects/p/locations/us-central1/{google}:streamGenerateContent?alt=sse"
-            )
-        );
-        assert_eq!(
-            chat(set(Some("global"), Some("p")), "gemini-2.5-pro", false),
-            format!("https://aiplatform.googleapis.com/v1beta1/projects/p/locations/global/{google}:generateContent")
-        );
-        assert_eq!(
-            chat(set(None, None), "gemini-2.5-pro", false),
-            format!("https://aiplatform.googleapis.com/v1/{google}:generateContent")
-        );
-        assert_eq!(
-            chat(set(Some("us-east5"), Some("p")), "claude-sonnet-4-5@20250929", true),
-            "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers/anthropic/models/claude-sonnet-4-5@20250929:streamRawPredict"
-        );
-        assert_eq!(
-            of("vertex", set(None, None)).proxied_uri("/v1/projects/p/locations/europe-west4/x").unwrap().host(),
-            Some("europe-west4-aiplatform.googleapis.com")
-        );
-    }
-}
+mod tests;

@@ -190,6 +190,7 @@ const GOOGLE_PATHS: &[(&str, &str)] = &[
     ("countTokens", "/v1beta/models/{model}:countTokens"),
     ("embedContent", "/v1beta/models/{model}:embedContent"),
     ("batchEmbedContents", "/v1beta/models/{model}:batchEmbedContents"),
+    ("predict", "/v1beta/models/{model}:predict"),
 ];
 
 /// Amazon's operations, and their paths behind a provider's base.

@@ -68,15 +68,20 @@ impl Provider {
         Api::of_path(path)
     }
 
-    /// The model that a path of this provider names, and whether a stream is asked for, where its body does not say so:
-    /// Azure's deployments, what Google serves of others.
+    /// The model that a path of this provider names, and whether a stream is asked for, where that says so and not the
+    /// body: Azure's deployments, what Google serves of others.
     #[must_use]
-    pub fn model_in(&self, path: &str) -> Option<(String, bool)> {
+    pub fn model_in(&self, path: &str) -> Option<(String, Option<bool>)> {
         let predicted = || {
             let (model, verb) = path.split_once("/models/")?.1.rsplit_once(':')?;
-            verb.ends_with("awPredict").then(|| (model.to_owned(), verb == "streamRawPredict"))
+            verb.ends_with("awPredict").then(|| (model.to_owned(), Some(verb == "streamRawPredict")))
         };
-        (self.auth == AuthStyle::Google).then(predicted)?
+        let deployed = || {
+            let (name, _api) = path.split_once("/deployments/")?.1.split_once('/')?;
+            (!name.is_empty()).then(|| (name.to_owned(), None))
+        };
+        let deploys = self.variants.iter().any(|variant| variant.provider.prefix.contains("/deployments/"));
+        if deploys { deployed() } else { (self.auth == AuthStyle::Google).then(predicted)? }
     }
 
     /// The path and query of an API, appended to the base, or nothing where the provider does not have it. `usual` is the

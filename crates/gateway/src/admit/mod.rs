@@ -225,7 +225,8 @@ impl Door {
         let mut form = Form::of(&head.headers);
         let mut content = content::look(&read, &head.headers, form.as_mut(), route.as_ref().ok());
         if let Some((model, stream)) = route.as_ref().ok().and_then(|route| route.in_path.clone()) {
-            (content.model, content.stream) = (Some(model), stream);
+            content.model = Some(model);
+            content.stream = stream.unwrap_or(content.stream);
         }
         if content.model.is_none() && content.is_object {
             // Where only one thing can be meant, nobody need say it.

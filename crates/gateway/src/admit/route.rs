@@ -19,7 +19,7 @@ pub(super) struct Route {
     /// The API it calls, where that is understood.
     pub(super) api: Option<&'static Api>,
     /// The model, and whether a stream is asked for, where the path says so and not the body.
-    pub(super) in_path: Option<(String, bool)>,
+    pub(super) in_path: Option<(String, Option<bool>)>,
     /// The provider, where a proxy was named.
     pub(super) endpoint: Option<Arc<Endpoint>>,
 }
@@ -116,9 +116,9 @@ fn session(api: &'static Api, usual: &'static str, query: Option<&str>, socket: 
 }
 
 /// What a session's query says of it.
-fn in_query(query: Option<&str>) -> Option<(String, bool)> {
+fn in_query(query: Option<&str>) -> Option<(String, Option<bool>)> {
     let model = query?.split('&').find_map(|pair| pair.strip_prefix("model="))?;
-    Some((unescaped(model), true))
+    Some((unescaped(model), Some(true)))
 }
 
 /// What clients keep at a provider and call by its id later: files, batches, jobs. It belongs to no model, so that no model
@@ -164,9 +164,9 @@ fn with_model_in_path(path: &str, query: Option<&str>) -> Route {
 
 /// What one of Google's or Amazon's paths says of the call: clients write the model's name into it as it is, or escape
 /// its slashes and colons.
-fn in_path(path: &str) -> Option<(String, bool)> {
+fn in_path(path: &str) -> Option<(String, Option<bool>)> {
     let (_, usual, model) = Api::with_model_in_path(path)?;
-    Some((unescaped(model), usual.contains("stream")))
+    Some((unescaped(model), Some(usual.contains("stream"))))
 }
 
 /// Whether a request lists the gateway's models: all of them (`Some(None)`), or the one that is named.
@@ -193,13 +193,21 @@ fn proxy(endpoint: &Arc<Endpoint>, path_and_query: &str) -> Route {
     Route {
         way: Way::Proxy(path_and_query.to_owned()),
         api: endpoint.provider.api_of(path),
-        in_path: in_path(path).or_else(|| endpoint.provider.model_in(path)).or_else(|| {
+        in_path: in_path(path).or_else(|| model_of(endpoint, path)).or_else(|| {
             Api::of_path(path)
                 .filter(|api| api.is_session())
                 .and_then(|_| in_query(path_and_query.split_once('?').map(|(_, query)| query)))
         }),
         endpoint: Some(endpoint.clone()),
     }
+}
+
+/// The model that a path of this provider's own names: a deployment by the name of the model that it is of, where the
+/// configuration says so.
+fn model_of(endpoint: &Endpoint, path: &str) -> Option<(String, Option<bool>)> {
+    let (named, stream) = endpoint.provider.model_in(path)?;
+    let named = unescaped(&named);
+    Some((endpoint.model_deployed_as(&named).map_or(named, str::to_owned), stream))
 }
 
 #[cfg(test)]
@@ -233,11 +241,11 @@ mod tests {
     #[test]
     fn googles_paths_name_the_model_with_its_slashes_and_say_whether_to_stream() {
         let route = to("/v1beta/models/openai/gpt-4o-mini:streamGenerateContent?alt=sse&key=k").unwrap();
-        assert_eq!(route.in_path, Some(("openai/gpt-4o-mini".to_owned(), true)));
+        assert_eq!(route.in_path, Some(("openai/gpt-4o-mini".to_owned(), Some(true))));
         let usual = "/v1beta/models/{model}:streamGenerateContent";
         assert_eq!(route.way, Way::Gateway(usual, Some("alt=sse".to_owned())));
         let route = to("/gemini/v1beta/models/publishers%2Fgoogle%2Fm:generateContent").unwrap();
-        assert_eq!(route.in_path, Some(("publishers/google/m".to_owned(), false)));
+        assert_eq!(route.in_path, Some(("publishers/google/m".to_owned(), Some(false))));
         assert_eq!(route.api(), "gemini.generateContent");
     }
 }

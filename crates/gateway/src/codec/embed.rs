@@ -13,6 +13,9 @@ use tachograph_tokens::Counter;
 use crate::answer::AnswerBody;
 use crate::call::{Call, Candidate};
 
+/// The header in which Amazon says how many tokens a model read.
+const AMAZONS_COUNT: &str = "x-amzn-bedrock-input-token-count";
+
 /// How an answer is to be read and for whom.
 pub(super) struct Crossing {
     pub(super) to: &'static Api,
@@ -29,7 +32,7 @@ pub(super) fn write(
 ) -> Result<(Bytes, Crossing), ApiError> {
     let asked = embed::decode_request(api, &call.body, call.model.as_deref())?;
     let model = candidate.model.as_deref().unwrap_or(&asked.model);
-    Ok((embed::encode_request(from.api, &asked, model), Crossing { to: api, from, asked }))
+    Ok((embed::encode_request(from.api, &asked, model)?, Crossing { to: api, from, asked }))
 }
 
 /// The provider's answer as the caller reads it. What Google does not count is estimated, and said to be.
@@ -40,9 +43,12 @@ pub(super) fn read(
     native: &Bytes,
     served: Served,
 ) -> Result<Response<AnswerBody>, ApiError> {
-    let mut tap = crossing.from.api.tap(false, head.status.as_u16());
+    let mut tap = crossing.from.api.tap_with(false, head.status.as_u16(), &head.headers);
     tap.see(native);
-    let answer = embed::decode_answer(crossing.from.api, native)?;
+    let mut answer = embed::decode_answer(crossing.from.api, native)?;
+    // Amazon counts in a header.
+    let counted = head.headers.get(AMAZONS_COUNT).and_then(|count| count.to_str().ok()?.parse().ok());
+    answer.tokens = answer.tokens.or(counted);
     let estimate = answer.tokens.is_none().then(|| {
         call.trip.note("usage estimated: the provider did not count the tokens of these texts");
         head.headers.insert(super::ESTIMATED, HeaderValue::from_static("usage"));

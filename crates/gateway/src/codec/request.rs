@@ -61,7 +61,7 @@ pub(super) fn write(attempt: &Try) -> Result<(UpstreamRequest, Plan), ApiError> 
                     let uri = endpoint.own_uri(provider, &provider.path_of_chat(call.stream), model)?;
                     (uri, provider, None, Some(dialect))
                 }
-                (None, None) => match tachograph_providers::embed::target(api, provider) {
+                (None, None) => match tachograph_providers::embed::target(api, &call.body, provider, model) {
                     Some(target) => return embeddings(attempt, api, target),
                     None => return Err(no_such_api(api, endpoint)),
                 },

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::EmbedRequest;
+use super::{EmbedRequest, families};
+use crate::plain::predicted_tokens;
 use crate::{Api, ApiError, fault};
 
 /// What was embedded.
@@ -27,6 +28,7 @@ pub struct Embeddings {
 pub fn decode_answer(api: &Api, body: &[u8]) -> Result<Embeddings, ApiError> {
     let unreadable = || fault::unreadable(body);
     let whole: Value = serde_json::from_slice(body).map_err(|_| unreadable())?;
+    let counted;
     let (rows, tokens): (Option<Vec<&Value>>, Option<&Value>) = match api.name() {
         "gemini.embedContent" => (whole.pointer("/embedding/values").map(|values| vec![values]), used(&whole)),
         "gemini.batchEmbedContents" => {
@@ -37,6 +39,13 @@ pub fn decode_answer(api: &Api, body: &[u8]) -> Result<Embeddings, ApiError> {
             // Without kinds asked for, the first version answers a bare list.
             let rows = whole.pointer("/embeddings/float").unwrap_or(&whole["embeddings"]);
             (rows.as_array().map(|rows| rows.iter().collect()), whole.pointer("/meta/billed_units/input_tokens"))
+        }
+        "bedrock.invoke" => families::rows(&whole),
+        "gemini.predict" => {
+            let predictions = whole["predictions"].as_array().ok_or_else(unreadable)?;
+            let rows = predictions.iter().map(|one| one.pointer("/embeddings/values")).collect();
+            counted = predicted_tokens(predictions).map(Value::from);
+            (rows, counted.as_ref())
         }
         "ollama.embed" => {
             let rows = whole["embeddings"].as_array().map(|rows| rows.iter().collect());
@@ -108,6 +117,12 @@ pub fn encode_answer(api: &Api, request: &EmbedRequest, answer: &Embeddings, tok
             body["response_type"] = json!("embeddings_by_type");
             body["meta"] = json!({"api_version": {"version": "2"}, "billed_units": {"input_tokens": count}});
             body
+        }
+        "bedrock.invoke" => request.family.unwrap_or_default().answer(rows, request, count),
+        "gemini.predict" => {
+            let each = count.map(|count| count / (rows.len() as u64).max(1));
+            let one = |values| json!({"embeddings": {"values": values, "statistics": {"token_count": each, "truncated": false}}});
+            json!({ "predictions": rows.into_iter().map(one).collect::<Vec<_>>() })
         }
         "ollama.embed" => json!({"model": request.model, "embeddings": rows, "prompt_eval_count": count}),
         _ => {

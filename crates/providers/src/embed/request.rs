@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::Family;
 use crate::loss::{Action, Note};
 use crate::object::{Object, wrong};
 use crate::{Api, ApiError};
@@ -20,6 +21,8 @@ pub struct EmbedRequest {
     pub purpose: Option<String>,
     /// Whether the caller wants base64 instead of numbers.
     pub base64: bool,
+    /// In whose words it came, where it came through Bedrock's InvokeModel.
+    pub family: Option<Family>,
     /// What could not be carried over.
     pub notes: Vec<Note>,
 }
@@ -49,6 +52,28 @@ pub fn decode_request(api: &Api, body: &[u8], model: Option<&str>) -> Result<Emb
             for (at, item) in items.into_iter().enumerate() {
                 let path = format!("requests[{at}]");
                 google(Object::of(item, path.clone())?, &path, &mut request)?;
+            }
+        }
+        "gemini.predict" => {
+            for instance in fields.array("instances")?.ok_or_else(|| fields.missing("instances"))? {
+                let text = instance.get("content").and_then(Value::as_str).map(str::to_owned);
+                request.texts.push(text.ok_or_else(|| wrong("instances", "objects with a text in `content`"))?);
+                let task = instance.get("task_type").and_then(Value::as_str);
+                request.purpose = request.purpose.or_else(|| task.and_then(purpose));
+            }
+            let parameters = fields.take("parameters").unwrap_or_default();
+            request.dimensions = parameters["outputDimensionality"].as_u64();
+            left(fields.rest(), &mut request);
+        }
+        "bedrock.invoke" => {
+            let family = Family::of_body(body).unwrap_or_default();
+            request.family = Some(family);
+            match family {
+                Family::Cohere => cohere(fields, &mut request)?,
+                Family::Titan | Family::Nova => {
+                    family.read(&mut fields, &mut request)?;
+                    left(fields.rest(), &mut request);
+                }
             }
         }
         "cohere.embed" => cohere(fields, &mut request)?,
@@ -123,8 +148,8 @@ fn google(mut fields: Object, path: &str, request: &mut EmbedRequest) -> Result<
         None => fields.string("task_type")?,
     };
     if let Some(task) = task {
-        match PURPOSES.iter().find(|(word, _)| *word == task) {
-            Some((_, purpose)) => request.purpose = Some((*purpose).to_owned()),
+        match purpose(&task) {
+            Some(purpose) => request.purpose = Some(purpose),
             None => drop_field("taskType", request),
         }
     }
@@ -133,6 +158,11 @@ fn google(mut fields: Object, path: &str, request: &mut EmbedRequest) -> Result<
     rest.shift_remove("model");
     left(rest, request);
     Ok(())
+}
+
+/// Google's word for a purpose in Cohere's.
+fn purpose(task: &str) -> Option<String> {
+    PURPOSES.iter().find(|(word, _)| *word == task).map(|(_, purpose)| (*purpose).to_owned())
 }
 
 fn texts(items: Vec<Value>, path: &str, what: &str) -> Result<Vec<String>, ApiError> {
@@ -157,20 +187,39 @@ fn drop_field(name: &str, request: &mut EmbedRequest) {
 }
 
 /// Writes a request for a model. Numbers are asked for; whoever wants base64 is given it made from them.
-#[must_use]
-pub fn encode_request(api: &Api, request: &EmbedRequest, model: &str) -> Bytes {
+///
+/// # Errors
+///
+/// A 400 where the model takes one text a call, and more are to be embedded.
+pub fn encode_request(api: &Api, request: &EmbedRequest, model: &str) -> Result<Bytes, ApiError> {
+    let task = || {
+        let purpose = request.purpose.as_deref();
+        PURPOSES.iter().find(|(_, word)| Some(*word) == purpose).map(|(task, _)| Value::from(*task))
+    };
     let mut body = match api.name() {
         "gemini.batchEmbedContents" => {
             let one = |text: &String| {
                 let mut one = json!({"model": format!("models/{model}"), "content": {"parts": [{"text": text}]}});
                 put(&mut one, "outputDimensionality", request.dimensions.map(Value::from));
-                let purpose = request.purpose.as_deref();
-                let task = PURPOSES.iter().find(|(_, word)| Some(*word) == purpose).map(|(task, _)| Value::from(*task));
-                put(&mut one, "taskType", task);
+                put(&mut one, "taskType", task());
                 one
             };
             let all: Vec<Value> = request.texts.iter().map(one).collect();
-            return Bytes::from(json!({ "requests": all }).to_string());
+            return Ok(Bytes::from(json!({ "requests": all }).to_string()));
+        }
+        "gemini.predict" => {
+            let one = |text: &String| {
+                let mut one = json!({ "content": text });
+                put(&mut one, "task_type", task());
+                one
+            };
+            let mut body = json!({ "instances": request.texts.iter().map(one).collect::<Vec<_>>() });
+            put(&mut body, "parameters", request.dimensions.map(|wanted| json!({ "outputDimensionality": wanted })));
+            return Ok(Bytes::from(body.to_string()));
+        }
+        "bedrock.invoke" => {
+            let family = Family::of_model(model).unwrap_or_default();
+            return family.write(request, model).map(|body| Bytes::from(body.to_string()));
         }
         "cohere.embed" => {
             // Cohere's newer models want to be told; most of what is embedded is to be found again.
@@ -178,16 +227,16 @@ pub fn encode_request(api: &Api, request: &EmbedRequest, model: &str) -> Bytes {
             let mut body =
                 json!({"model": model, "texts": request.texts, "input_type": purpose, "embedding_types": ["float"]});
             put(&mut body, "output_dimension", request.dimensions.map(Value::from));
-            return Bytes::from(body.to_string());
+            return Ok(Bytes::from(body.to_string()));
         }
         "openai.embeddings" => json!({"model": model, "input": request.texts, "encoding_format": "float"}),
         _ => json!({"model": model, "input": request.texts}),
     };
     put(&mut body, "dimensions", request.dimensions.map(Value::from));
-    Bytes::from(body.to_string())
+    Ok(Bytes::from(body.to_string()))
 }
 
-fn put(body: &mut Value, name: &str, value: Option<Value>) {
+pub(super) fn put(body: &mut Value, name: &str, value: Option<Value>) {
     if let Some(value) = value {
         body[name] = value;
     }

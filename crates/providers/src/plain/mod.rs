@@ -1,5 +1,6 @@
 //! APIs that are not conversations: passed as they are, and read by one watch that a row of a table tells where to look.
 
+mod predict;
 mod shown;
 mod watch;
 
@@ -13,6 +14,7 @@ use crate::tap::DialectTap;
 use crate::usage::ApiShape;
 use crate::{DialectId, anthropic};
 
+pub(crate) use predict::tokens as predicted_tokens;
 pub(crate) use shown::shown;
 use watch::PlainWatch;
 
@@ -203,6 +205,11 @@ pub(crate) static PLAIN_APIS: &[Api] = &[
         "gemini.batchEmbedContents",
         &[":batchEmbedContents"],
         Plain { shape: ApiShape::GeminiGenerateContent, usage: &["usageMetadata"], asked: &["requests"], ..NOTHING },
+    ),
+    google(
+        "gemini.predict",
+        &[":predict"],
+        Plain { own_tap: Some(predict::predict_tap), asked: &["instances"], said: &["predictions"], ..NOTHING },
     ),
     bedrock("bedrock.invoke", &["/invoke"], INVOKE),
     bedrock("bedrock.invoke-stream", &["/invoke-with-response-stream"], INVOKE),
