@@ -45,7 +45,8 @@ async fn answer() -> Response {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let app = Router::new().route("/v1/chat/completions", post(answer)).layer(MeterLayer::new(Print));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app).await
 }

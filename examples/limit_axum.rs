@@ -22,7 +22,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rules = Rules { policies: vec!["10;w=60;s=user".parse()?], ..Rules::default() };
     let limits = RateLimitLayer::new(Limiter::in_memory(rules), caller);
     let app = Router::new().route("/", get(async || "hello")).layer(limits);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app).await?;
     Ok(())

@@ -8,8 +8,10 @@
 //! prints how many requests were sent, answers seen to their end, rows, duplicates and losses there were.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "the whole crate is a test")]
 
+mod limits;
 mod load;
 mod postgres;
+mod redis;
 
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;

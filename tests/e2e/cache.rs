@@ -257,3 +257,161 @@ async fn errors_are_not_kept() {
     let first = gateway.send(with(&chat(|_| ()), &[ON])).await;
     assert_eq!((header(&first, "helicone-cache"), first.status.as_u16()), ("MISS", 200));
 }
+
+/// Who sends a call under a key may leave and come back: it is made once, and paid once.
+#[tokio::test(flavor = "multi_thread")]
+async fn hard_case_35_an_idempotent_call_whose_only_client_leaves_is_asked_once() {
+    for is_stream in [false, true] {
+        let permits = Arc::new(tokio::sync::Semaphore::new(if is_stream { 2 } else { 0 }));
+        let pace = Pace::Told(permits.clone());
+        let upstream = Upstream::answering(move |_| {
+            let reply = if is_stream { stream(5) } else { answer(1) };
+            reply.paced(pace.clone())
+        })
+        .await;
+        let gateway = Gateway::before(&upstream).start().await;
+        let key = ("idempotency-key", "payment-17");
+        let body = chat(|body| body["stream"] = is_stream.into());
+        let open = gateway.open(with(&body, &[key])).await;
+        open.leave();
+        permits.add_permits(100);
+        for _ in 0..2 {
+            let again = gateway.send(with(&body, &[key])).await;
+            assert_eq!(again.status, 200, "{}", again.text());
+            assert!(again.text().contains(if is_stream { "w4" } else { "answer 1" }), "{}", again.text());
+        }
+        assert_eq!(upstream.seen().len(), 1, "stream: {is_stream}");
+        let rows = gateway.rows_when_there_are(3).await;
+        let paid = rows.iter().filter(|row| row["cost"]["total"].as_str().is_some_and(|cost| cost != "0")).count();
+        assert_eq!(paid, 1, "{rows:#?}");
+    }
+}
+
+/// What a fallback said is not what the first choice would have said.
+#[tokio::test(flavor = "multi_thread")]
+async fn hard_case_38_a_fallbacks_answer_is_not_served_for_the_first_choice() {
+    let fails = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let (calls, failing) = (Arc::new(AtomicUsize::new(0)), fails.clone());
+    let upstream = Upstream::answering(move |seen| {
+        if seen.target.starts_with("/at-openai") && failing.load(Ordering::SeqCst) {
+            return Reply::json(500, &json!({ "error": { "message": "no" } }));
+        }
+        answer(calls.fetch_add(1, Ordering::SeqCst))
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).start().await;
+    let body = chat(|body| body["model"] = "openai/gpt-4o-mini, groq/llama-3.1-8b-instant".into());
+    let first = gateway.send(with(&body, &[ON])).await;
+    assert_eq!((first.status.as_u16(), header(&first, "helicone-fallback-index")), (200, "1"));
+    fails.store(false, Ordering::SeqCst);
+    let second = gateway.send(with(&body, &[ON])).await;
+    assert_eq!((header(&second, "helicone-cache"), header(&second, "helicone-fallback-index")), ("MISS", "0"));
+    assert!(second.text().contains("answer 1"), "{}", second.text());
+    let third = gateway.send(with(&body, &[ON])).await;
+    assert_eq!(header(&third, "helicone-cache"), "HIT");
+    assert!(third.text().contains("answer 1"));
+    // Whoever asks the other one first gets what it said.
+    let other = chat(|body| body["model"] = "groq/llama-3.1-8b-instant".into());
+    assert_eq!(
+        header(&gateway.send(with(&other, &[ON])).await, "helicone-cache"),
+        "MISS",
+        "another request all the same"
+    );
+}
+
+const SEMANTIC: &str = "cache: { semantic: { model: openai/text-embedding-3-small, threshold: 0.9 } }";
+
+/// Embeddings by the first letter of what is asked, and answers that tell one from another.
+async fn embedding() -> Upstream {
+    let calls = Arc::new(AtomicUsize::new(0));
+    Upstream::answering(move |seen| {
+        if !seen.target.ends_with("/embeddings") {
+            return answer(calls.fetch_add(1, Ordering::SeqCst));
+        }
+        let asked = seen.json()["input"].as_str().unwrap().to_owned();
+        let embedding = match asked.as_bytes()[0] {
+            b'W' => json!([1.0, 0.02 * asked.len() as f64 / 100.0, 0.0]),
+            b'H' => json!([0.0, 1.0, 0.1]),
+            _ => return Reply::json(400, &json!({ "error": { "message": "no" } })),
+        };
+        Reply::json(200, &json!({ "object": "list", "model": "text-embedding-3-small",
+            "data": [{ "object": "embedding", "index": 0, "embedding": embedding }], "usage": { "prompt_tokens": 8, "total_tokens": 8 } }))
+    })
+    .await
+}
+
+fn asking(text: &str, change: impl FnOnce(&mut Value)) -> Value {
+    chat(|body| {
+        body["messages"] = json!([{ "role": "system", "content": "s" }, { "role": "user", "content": text }]);
+        change(body);
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_of_the_same_meaning_is_answered_from_what_is_kept() {
+    const ALIKE: (&str, &str) = ("tachograph-cache-semantic", "true");
+    let upstream = embedding().await;
+    let gateway = Gateway::before(&upstream).config(SEMANTIC).start().await;
+    let send = async |body: &Value| gateway.send(with(body, &[ON, ALIKE])).await;
+    let first = send(&asking("What is a tachograph?", |_| ())).await;
+    assert_eq!(header(&first, "tachograph-cache"), "miss");
+    let alike = send(&asking("What's a tachograph, please?", |_| ())).await;
+    assert_eq!((header(&alike, "tachograph-cache"), header(&alike, "helicone-cache")), ("semantic", "HIT"));
+    assert_eq!(alike.text(), first.text(), "byte by byte");
+    let row = gateway.row(&alike).await;
+    assert_eq!((&row["control"]["cache"]["status"], &row["outcome"]), (&json!("semantic"), &json!("complete")));
+    assert_eq!(row["control"]["cache"]["source"], first.id(), "{row:#}");
+    assert_eq!(row["control"]["cache"]["saved"], "0.00045");
+    assert!(row["cost"]["total"].is_null() || row["cost"]["total"] == "0", "{}", row["cost"]);
+    assert!(row["control"]["notes"].to_string().contains("cosine"));
+    // The same words again are a plain hit, without an embedding.
+    assert_eq!(header(&send(&asking("What is a tachograph?", |_| ())).await, "tachograph-cache"), "hit");
+    // Everything else must be the same.
+    let changes: [fn(&mut Value); 4] = [
+        |body| body["temperature"] = json!(0.7),
+        |body| body["messages"][0]["content"] = json!("t"),
+        |body| body["model"] = json!("openai/gpt-4o"),
+        |body| drop(body.as_object_mut().unwrap().remove("tools")),
+    ];
+    for change in changes {
+        assert_eq!(header(&send(&asking("What is it?", change)).await, "tachograph-cache"), "miss");
+    }
+    assert_eq!(header(&send(&asking("How do I drive?", |_| ())).await, "tachograph-cache"), "miss", "it is not near");
+    // Who does not ask is not answered with another's answer, and where no embedding is to be had the call is served.
+    let plain = gateway.send(with(&asking("What is this?", |_| ()), &[ON])).await;
+    assert_eq!(header(&plain, "tachograph-cache"), "miss");
+    let without = send(&asking("?", |_| ())).await;
+    assert_eq!(without.status, 200);
+    assert!(gateway.row(&without).await["control"]["notes"].to_string().contains("no answer of the same meaning"));
+    // Each embedding is on record with its cost.
+    let rows = gateway.rows_when_there_are(18).await;
+    let asides: Vec<&Value> = rows.iter().filter(|row| row["properties"]["Tachograph-Aside"] == "embedding").collect();
+    assert_eq!(asides.len(), 8);
+    let priced = asides.iter().filter(|row| row["cost"]["total"] == "0.00000016").count();
+    assert_eq!(priced, 7, "8 tokens at 0.02 per million: {asides:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_never_share_answers_of_the_same_meaning_and_it_is_off_unless_configured() {
+    let upstream = embedding().await;
+    let gateway = Gateway::before(&upstream).start().await;
+    let headers = [ON, ("tachograph-cache-semantic", "true")];
+    for text in ["What is it?", "What is that?"] {
+        let answer = gateway.send(with(&asking(text, |_| ()), &headers)).await;
+        assert_eq!(header(&answer, "tachograph-cache"), "miss");
+    }
+    assert!(upstream.seen().iter().all(|seen| !seen.target.ends_with("/embeddings")));
+    // A caller's own key for the provider is a space of its own.
+    let gateway = Gateway::before(&upstream).config(SEMANTIC).start().await;
+    for (key, text) in [("sk-one", "What is it?"), ("sk-two", "What is that?")] {
+        let bearer = format!("Bearer {key}");
+        let mine = [
+            ON,
+            ("tachograph-cache-semantic", "true"),
+            ("authorization", bearer.as_str()),
+            ("helicone-auth", tachograph_tests::KEY),
+        ];
+        let answer = gateway.send(with(&asking(text, |_| ()), &mine)).await;
+        assert_eq!((answer.status.as_u16(), header(&answer, "tachograph-cache")), (200, "miss"), "{}", answer.text());
+    }
+}

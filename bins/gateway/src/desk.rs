@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tachograph_console::{Health, PriceOf, Settings};
-use tachograph_gateway::commands::CommandError;
-use tachograph_gateway::config::Config;
-use tachograph_gateway::{Router, generate};
+use tachograph_gateway::{ConfigState, Router, generate};
 use tachograph_pricing::{PriceBook, PriceMeter};
 
 /// What a provider's model costs by list: its base rates, and how many others hold in special cases.
@@ -31,8 +29,7 @@ pub(crate) fn routing(router: Arc<Router>) -> Health {
 }
 
 /// The configuration in force, its secrets hidden, and how keys are made.
-pub(crate) fn settings(config: &Config) -> Result<Settings, CommandError> {
-    let shown = serde_json::to_value(config).map_err(|error| CommandError::Internal(error.to_string()))?;
+pub(crate) fn settings(config: ConfigState) -> Settings {
     let new_key = |name: &str| match generate(name) {
         Ok((key, row)) => Some((key.expose().to_owned(), row)),
         Err(error) => {
@@ -40,5 +37,5 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, CommandError> {
             None
         }
     };
-    Ok(Settings { shown: Arc::new(move || shown.clone()), new_key: Arc::new(new_key) })
+    Settings { shown: Arc::new(move || config.shown()), new_key: Arc::new(new_key) }
 }

@@ -1,6 +1,7 @@
 //! Limits as this process keeps them: where, since when, and how they stand for those who look.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tachograph_gateway::commands::CommandError;
@@ -11,16 +12,24 @@ use tachograph_ratelimit::{EventSink, LimitEvent, Limiter, LimiterOptions, Past,
 use tachograph_record::{Money, OrgId};
 use tachograph_store::{Spending, Store};
 
+/// So many events are remembered.
+const LATEST: usize = 200;
 /// So many accounts are shown at once.
 const SHOWN: usize = 1_000;
 /// How often records are compared with what is counted, for calls that a process that died had no time to count.
 const COMPARE: Duration = Duration::from_secs(30);
 
 /// The limits that a configuration describes. Nothing is connected yet.
-pub(crate) fn of(config: &Config, store: &Arc<dyn Store>, router: Arc<Router>) -> Result<Arc<Limits>, CommandError> {
+pub(crate) fn of(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    router: Arc<Router>,
+) -> Result<(Arc<Limits>, Events), CommandError> {
+    let latest = Events::default();
     let rules = Rules {
         policies: config.limits.policies.clone(),
         budgets: config.budgets.iter().cloned().map(Arc::new).collect(),
+        ..Rules::default()
     };
     let options = RemoteOptions {
         timeout: config.limits.timeout.duration(),
@@ -28,9 +37,10 @@ pub(crate) fn of(config: &Config, store: &Arc<dyn Store>, router: Arc<Router>) -
         lease: config.limits.lease.duration(),
     };
     let shared = backend(config, store)?.map(|backend| (backend, options));
-    let limiter = Limiter::new(LimiterOptions { rules, shared, events: Some(Box::new(Logged)), clock: None });
+    let limiter =
+        Limiter::new(LimiterOptions { rules, shared, events: Some(Box::new(Logged(latest.clone()))), clock: None });
     let unknown_model = config.pricing.unknown_model;
-    Ok(Arc::new(Limits::new(limiter, router, unknown_model, config.limits.ceiling)))
+    Ok((Arc::new(Limits::new(limiter, router, unknown_model, config.limits.ceiling)), latest))
 }
 
 fn backend(config: &Config, store: &Arc<dyn Store>) -> Result<Option<Arc<dyn Backend>>, CommandError> {
@@ -60,11 +70,18 @@ impl tachograph_ratelimit::backend::SharedRows for Rows {
     }
 }
 
-/// Events go to the log, until somebody asks for them.
-struct Logged;
+/// The events of late, the newest first.
+pub(crate) type Events = Arc<Mutex<VecDeque<LimitEvent>>>;
+
+/// Events go to the log, and the latest are shown to those who ask.
+struct Logged(Events);
 
 impl EventSink for Logged {
     fn tell(&self, event: LimitEvent) -> bool {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.truncate(LATEST - 1);
+        latest.push_front(event.clone());
+        drop(latest);
         let LimitEvent { budget, scope, spent, amount, .. } = &event;
         match event.what {
             What::Threshold(percent) => {
@@ -132,9 +149,13 @@ pub(crate) async fn tend(limits: Arc<Limits>, store: Arc<dyn Store>, endpoints: 
 }
 
 /// How an organisation's limits stand, for the console.
-pub(crate) fn shown(limits: Arc<Limits>) -> tachograph_console::LimitsOf {
+pub(crate) fn shown(limits: Arc<Limits>, latest: Events) -> tachograph_console::LimitsOf {
     Arc::new(move |org: OrgId| {
-        let standing = limits.limiter().snapshot(&org.to_string(), SHOWN);
-        serde_json::to_value(standing).unwrap_or_default()
+        let org = org.to_string();
+        let mut standing = serde_json::to_value(limits.limiter().snapshot(&org, SHOWN)).unwrap_or_default();
+        let latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let events: Vec<&LimitEvent> = latest.iter().filter(|event| event.org == org).collect();
+        standing["events"] = serde_json::to_value(events).unwrap_or_default();
+        standing
     })
 }

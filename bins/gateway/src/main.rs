@@ -6,6 +6,7 @@ mod front;
 mod keeping;
 mod limits;
 mod quote;
+mod rules;
 mod run;
 
 use std::io::{self, Write};

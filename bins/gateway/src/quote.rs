@@ -62,7 +62,7 @@ pub(crate) fn unauthenticated() -> Response {
 }
 
 /// A refusal in the shape of the console's API.
-fn refused(status: StatusCode, code: &str, message: &str) -> Response {
+pub(crate) fn refused(status: StatusCode, code: &str, message: &str) -> Response {
     (status, Json(serde_json::json!({ "error": { "code": code, "message": message } }))).into_response()
 }
 

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,9 +15,9 @@ use tachograph_gateway::commands::{
 };
 use tachograph_gateway::config::{Bodies, Config, Secret};
 use tachograph_gateway::{
-    AnswerCache, CacheWriter, Door, Endpoints, Estimates, Gateway, KeyRing, Leaving, Limits, PriceWatch, Priced,
-    Router, Scrape, Uploads, Upstream, Vault, metrics, privacy, process, reload_vault, serve as serve_connections,
-    stack,
+    AnswerCache, CacheWriter, ConfigState, ConfigWatch, Door, Endpoints, Estimates, Gateway, Guards, KeyRing, Leaving,
+    Limits, Priced, Router, Scrape, Uploads, Upstream, Vault, metrics, privacy, process, reload_vault,
+    serve as serve_connections, stack,
 };
 use tachograph_logger::{Exporter, Fleet, Gauges, Intake, LogRoutes, Retention, RouteOptions};
 use tachograph_pricing::PriceBook;
@@ -28,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::front::Front;
-use crate::{desk, keeping, limits, quote};
+use crate::{desk, keeping, limits, quote, rules};
 
 /// Where records go: priced, counted, edited, kept.
 type Sink = Priced<Counted<Edited<Intake>>>;
@@ -55,11 +54,12 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let endpoints = endpoints(&config);
     let vault = Vault::open(&config.data_dir, &|name| std::env::var(name).ok())?;
     vault.load(&*store, &endpoints).await?;
-    let watch = PriceWatch::new(prices.clone(), config_file);
+    let mut watch = ConfigWatch::new(prices.clone(), config_file, &config);
     let metrics = metrics(endpoints.clone(), prices.clone());
     let sink = Counted::new(Edited::new(logger.intake(), privacy::edit(&config)?), metrics.clone());
     let router = router(&config, endpoints.clone(), prices.clone());
-    let limits = limits::of(&config, &store, router.clone())?;
+    let (limits, events) = limits::of(&config, &store, router.clone())?;
+    limits.reload(&*store, &keys.orgs()).await?;
     if let Err(error) = limits::restore(&limits, &*store, &endpoints).await {
         tracing::warn!(%error, "budgets begin without what was spent before; it is counted as soon as it can be read");
     }
@@ -68,24 +68,28 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let logs = logs(&config, keys.clone(), prices.clone(), priced.clone());
     let leaving = Leaving::new(&config.streams);
     let (cache, writer) = cache(&config)?;
-    let gateway = gateway(&config, keys.clone(), router.clone(), limits.clone(), cache, priced, leaving.clone())?;
+    let guards = Guards::of(&config.guards);
+    reconfigure(&mut watch, router.clone(), limits.clone(), cache.clone(), guards.clone());
+    let door = door(&config, keys.clone(), router.clone(), limits.clone(), cache, guards);
+    let gateway = gateway(&config, door, priced, leaving.clone())?;
     let login = LoginTokens::new().map_err(|error| CommandError::Internal(error.to_string()))?;
     let closing = Closing::default();
     let quotes = quote::route(prices.clone(), keys.clone(), config.max_request_body.bytes());
-    let price_health = PriceHealth { prices: prices.clone(), faults: watch.faults() };
+    let rules = rules::route(limits.clone(), keys.clone(), store.clone());
+    let config_health = ConfigHealth { prices: prices.clone(), state: watch.state() };
     let (gauges, fleet) = (logger.intake().gauges().clone(), Fleet::default());
     let options = ConsoleOptions {
         store: store.clone(),
         keys: Arc::new(Keys(keys.clone())),
         login: login.clone(),
-        health: health(gauges.clone(), fleet.clone(), price_health),
+        health: health(gauges.clone(), fleet.clone(), config_health),
         price_of: Some(desk::price_of(prices)),
-        limits: Some(limits::shown(limits.clone())),
+        limits: Some(limits::shown(limits.clone(), events)),
         routing: Some(desk::routing(router)),
-        settings: Some(desk::settings(&config)?),
+        settings: Some(desk::settings(watch.state())),
         closing: closing.clone(),
     };
-    let console = tachograph_console::router(options).merge(quotes);
+    let console = tachograph_console::router(options).merge(quotes).merge(rules);
 
     let [rows, bodies] = config.logging.retention.spans();
     let retention = Retention { rows, bodies };
@@ -103,6 +107,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     if let Some(writer) = writer {
         background.spawn(writer.run());
     }
+    background.spawn(rules::reload(limits.clone(), keys.clone(), store.clone()));
     background.spawn(process::reload_keys(keys, store.clone()));
     background.spawn(fleet.clone().watch(store.clone()));
     background.spawn(retention.run(store.clone()));
@@ -162,11 +167,12 @@ pub(crate) async fn demo(config: Config, days: u16, calls: usize, seed: u64) -> 
     let (endpoints, prices) = (endpoints(&config), prices(&config)?);
     let metrics = metrics(endpoints.clone(), prices.clone());
     let router = router(&config, endpoints, prices.clone());
-    let limits = limits::of(&config, &store, router.clone())?;
+    let (limits, _events) = limits::of(&config, &store, router.clone())?;
     let sink = Counted::new(Edited::new(logger.intake(), privacy::edit(&config)?), metrics);
     let sink = Priced::new(sink, prices).settling(limits.clone());
     let (cache, _nothing_is_shared) = cache(&config)?;
-    let gateway = gateway(&config, keys, router, limits, cache, sink, Leaving::new(&config.streams))?;
+    let door = door(&config, keys, router, limits, cache, Guards::of(&config.guards));
+    let gateway = gateway(&config, door, sink, Leaving::new(&config.streams))?;
     let mut out = io::stdout();
     let report = commands::demo(gateway, &key, days, calls, seed, &mut out).await?;
     let left = logger.finish(FLUSH).await;
@@ -242,24 +248,27 @@ fn router(config: &Config, endpoints: Arc<Endpoints>, prices: Arc<PriceBook>) ->
     Arc::new(Router::new(endpoints, prices, config.routes.clone(), &config.retries))
 }
 
-fn gateway<B>(
+fn door(
     config: &Config,
     keys: Arc<KeyRing>,
     router: Arc<Router>,
     limits: Arc<Limits>,
     cache: AnswerCache,
-    sink: Sink,
-    leaving: Leaving,
-) -> Result<Gateway<B>, CommandError>
+    guards: Guards,
+) -> Door {
+    let keep_body = (config.logging.bodies == Bodies::Full).then_some(config.logging.max_body.bytes());
+    let uploads = Uploads { most: config.max_upload.bytes() as u64, folder: config.data_dir.clone() };
+    let max_body = config.max_request_body.bytes();
+    Door { keys, router, max_body, keep_body, limits, cache, guards, uploads }
+}
+
+fn gateway<B>(config: &Config, door: Door, sink: Sink, leaving: Leaving) -> Result<Gateway<B>, CommandError>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let upstream = Upstream::new(&config.upstream).map_err(|error| CommandError::Internal(error.to_string()))?;
     let keep = config.logging.max_body.bytes();
-    let keep_body = (config.logging.bodies == Bodies::Full).then_some(keep);
-    let uploads = Uploads { most: config.max_upload.bytes() as u64, folder: config.data_dir.clone() };
-    let door = Door { keys, router, max_body: config.max_request_body.bytes(), keep_body, limits, cache, uploads };
     Ok(stack(door, upstream, sink, keep, config.streams.keep_alive(), leaving))
 }
 
@@ -285,19 +294,31 @@ impl KeyCheck for Keys {
     }
 }
 
-/// What health tells of prices.
-struct PriceHealth {
-    prices: Arc<PriceBook>,
-    faults: Arc<AtomicUsize>,
+/// What changes while the process runs when the configuration's file does.
+fn reconfigure(watch: &mut ConfigWatch, router: Arc<Router>, limits: Arc<Limits>, cache: AnswerCache, guards: Guards) {
+    watch.on_change(move |config| {
+        router.set_rules(config.routes.clone(), &config.retries);
+        limits.configure(config);
+        cache.set_usual(&config.cache);
+        guards.configure(&config.guards);
+    });
 }
 
-fn health(gauges: Arc<Gauges>, fleet: Fleet, of_prices: PriceHealth) -> Health {
+/// What health tells of prices and of the configuration.
+struct ConfigHealth {
+    prices: Arc<PriceBook>,
+    state: ConfigState,
+}
+
+fn health(gauges: Arc<Gauges>, fleet: Fleet, config: ConfigHealth) -> Health {
     Arc::new(move || {
         let mut facts = serde_json::to_value(gauges.health()).unwrap_or_default();
         facts["gateways"] = serde_json::to_value(fleet.gateways()).unwrap_or_default();
-        facts["price_version"] = of_prices.prices.current().version().into();
+        facts["price_version"] = config.prices.current().version().into();
         // More than 0: price files or the configuration have faults, and older prices are in force.
-        facts["price_faults"] = of_prices.faults.load(Ordering::Relaxed).into();
+        facts["price_faults"] = config.state.price_faults().into();
+        // Faults of the configuration's file, and what of it waits for the next start.
+        facts["config"] = config.state.health();
         facts
     })
 }

@@ -134,6 +134,11 @@ where
         }
     }
 
+    /// The answer that is kept under a key, where it is still good.
+    pub async fn kept(&self, key: CacheKey) -> Option<Arc<Answer>> {
+        self.backend.get(&[key]).await.pop().flatten()
+    }
+
     /// Keeps an answer that is known to be whole: under its key, or under that of whoever served instead.
     pub fn keep(&self, plan: &Plan, served_by: CacheKey, free: Option<u32>, mut answer: Answer) {
         let mut put = |key: CacheKey, ttl: Duration| {
@@ -177,6 +182,11 @@ pub enum Verdict {
         /// How long it had taken, in µs.
         took_us: u64,
     },
+    /// The stored answer to a request of the same meaning.
+    Similar {
+        /// How long it had taken, in µs.
+        took_us: u64,
+    },
     /// A call that was under way.
     Joined,
     /// A call of its own.
@@ -185,10 +195,11 @@ pub enum Verdict {
 
 impl Verdict {
     /// Tells the client: `Helicone-Cache: HIT` or `MISS`, on a hit `-Bucket-Idx` and `-Latency` (ms), and
-    /// `Tachograph-Cache: hit`, `joined` or `miss`.
+    /// `Tachograph-Cache: hit`, `semantic`, `joined` or `miss`.
     pub fn write(self, headers: &mut HeaderMap) {
         let (helicone, ours) = match self {
             Self::Hit { .. } => ("HIT", "hit"),
+            Self::Similar { .. } => ("HIT", "semantic"),
             Self::Joined => ("HIT", "joined"),
             Self::Miss => ("MISS", "miss"),
         };
@@ -196,6 +207,9 @@ impl Verdict {
         headers.insert(VERDICT, HeaderValue::from_static(ours));
         if let Self::Hit { bucket, took_us } = self {
             headers.insert(BUCKET, HeaderValue::from(bucket));
+            headers.insert(LATENCY, HeaderValue::from(took_us / 1_000));
+        }
+        if let Self::Similar { took_us } = self {
             headers.insert(LATENCY, HeaderValue::from(took_us / 1_000));
         }
     }

@@ -338,11 +338,17 @@ impl<B> Watch<B> {
             facts,
         })
     }
+}
 
-    /// Whether the body came to its end, and in good order.
+impl<B: Body> Watch<B> {
+    /// Whether the body came to its end, and in good order; also where nobody has asked behind its last piece.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(lock(&self.flight.state).source, Source::Over(None))
+        match &lock(&self.flight.state).source {
+            Source::Over(broken) => broken.is_none(),
+            Source::Body(body) => body.is_end_stream(),
+            Source::Asking(_) => false,
+        }
     }
 }
 

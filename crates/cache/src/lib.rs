@@ -47,6 +47,8 @@
 //! - [`Cache`]: looks, joins and keeps. Only whole answers of status 200 are kept, piece by piece as they came.
 //! - [`CacheLayer`]: all of that before a service. Identical requests in flight share one call; if the one leaves that
 //!   began it, the others go on.
+//! - [`Neighbours`]: what was asked before as embeddings, to find the answer to a question of the same meaning. Who makes
+//!   the embeddings is the user's business.
 //! - [`backend`]: memory, bounded by bytes, and Redis. A backend that is slow or gone is a miss.
 //!
 //! # Bounds
@@ -67,6 +69,7 @@ mod flight;
 mod key;
 mod layer;
 mod replay;
+mod semantic;
 mod wish;
 
 pub use answer::{Answer, Piece};
@@ -75,4 +78,5 @@ pub use flight::{Asking, Broken, Marker, Seat, Watch};
 pub use key::{CacheKey, RequestKey, Subject, Tenant};
 pub use layer::{CacheLayer, Cached, CachedBody, Keeper};
 pub use replay::Replay;
+pub use semantic::Neighbours;
 pub use wish::{USUAL_TTL, Usual, Wish};

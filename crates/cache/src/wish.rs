@@ -22,11 +22,13 @@ pub struct Usual {
     pub enabled: bool,
     /// For how long they are kept.
     pub ttl: Duration,
+    /// Whether the answer to a request of the same meaning will do.
+    pub similar: bool,
 }
 
 impl Default for Usual {
     fn default() -> Self {
-        Self { enabled: false, ttl: USUAL_TTL }
+        Self { enabled: false, ttl: USUAL_TTL, similar: false }
     }
 }
 
@@ -37,6 +39,8 @@ pub struct Wish {
     pub read: bool,
     /// The answer is to be kept.
     pub save: bool,
+    /// The stored answer to a request of the same meaning will do.
+    pub similar: bool,
     /// Whether the caller said so itself, in a header.
     pub told: bool,
     /// For how long it is kept.
@@ -55,7 +59,7 @@ pub struct Wish {
 
 impl Wish {
     /// Reads `Helicone-Cache-Enabled`, `-Read`, `-Save`, `-Bucket-Max-Size`, `-Seed` and `-Ignore-Keys` (each also as
-    /// `Tachograph-Cache-…`), `Tachograph-Cache-Replay: recorded`, the ages and the `no-store` and `no-cache` of
+    /// `Tachograph-Cache-…`), `Tachograph-Cache-Replay: recorded` and `-Semantic`, the ages and the `no-store` and `no-cache` of
     /// `Cache-Control`, and `Idempotency-Key`.
     ///
     /// # Errors
@@ -73,8 +77,10 @@ impl Wish {
         let all = enabled.unwrap_or(usual.enabled && read.is_none() && save.is_none());
         let control = Control::of(headers);
         let ttl = control.max_age.map_or(usual.ttl, |age| Duration::from_secs(age.min(LONGEST_TTL)));
+        let reads = (all || read == Some(true)) && !control.no_cache && !control.no_store;
         Ok(Self {
-            read: (all || read == Some(true)) && !control.no_cache && !control.no_store,
+            read: reads,
+            similar: reads && flag("semantic").unwrap_or(usual.similar),
             save: (all || save == Some(true)) && !control.no_store && !ttl.is_zero(),
             told,
             ttl,

@@ -8,11 +8,15 @@ use serde_json::Value;
 use tachograph_cache::{CacheKey, Subject, Tenant, Usual, Wish};
 
 fn cases() -> Option<Value> {
+    table("cache")
+}
+
+fn table(name: &str) -> Option<Value> {
     let Some(shared) = std::env::var_os("TACHOGRAPH_SHARED") else {
         println!("TACHOGRAPH_SHARED is not set: Helicone's cases of the cache are not compared");
         return None;
     };
-    let path = std::path::Path::new(&shared).join("helicone-cases/cache.json");
+    let path = std::path::Path::new(&shared).join(format!("helicone-cases/{name}.json"));
     Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
 }
 
@@ -96,4 +100,31 @@ fn differences_on_purpose() {
     assert!(off.is_empty());
     let read_only = wish(&[("tachograph-cache-read", "True")]);
     assert!(read_only.read && !read_only.save);
+}
+
+/// What Helicone's own parser makes of headers that are not about the cache alone.
+#[test]
+fn headers_say_of_the_cache_what_they_say_to_helicone() {
+    let Some(cases) = table("headers") else { return };
+    for case in cases["cases"].as_array().unwrap() {
+        let sent = case["headers"].as_object().unwrap().iter();
+        // Values that no client could send are left out.
+        let header = |(name, value): (&String, &Value)| {
+            Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value.as_str()?).ok()?))
+        };
+        let wish = Wish::of(&sent.filter_map(header).collect(), Usual::default()).unwrap();
+        let told = &case["parsed"]["cacheHeaders"];
+        if told.is_null() {
+            // Named difference: names without quotes, which its documentation shows and its code refuses, are read.
+            assert!(!wish.ignore.is_empty(), "{case}");
+            continue;
+        }
+        // Named difference: its logged flag is true for the exact text alone, its cache for any case; here both agree.
+        let enabled =
+            case["headers"]["Helicone-Cache-Enabled"].as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        assert_eq!((wish.read, wish.save), (enabled, enabled), "{case}");
+        assert!(enabled || told["cacheEnabled"] == false, "{case}");
+        assert_eq!(u64::from(wish.buckets), told["cacheBucketMaxSize"].as_u64().unwrap_or(1), "{case}");
+        assert!(told["cacheSeed"].is_null() || wish.seed.is_some(), "{case}");
+    }
 }

@@ -15,6 +15,7 @@ use tachograph_telemetry::Trip;
 
 use crate::admit::Codes;
 use crate::endpoint::Endpoint;
+use crate::guards::Guarding;
 use crate::session::ClientSocket;
 use crate::upload::Upload;
 
@@ -54,6 +55,12 @@ pub(crate) struct Call {
     pub wish: Option<Box<(Wish, OrgId)>>,
     /// The rate limits that it brings itself.
     pub policies: Vec<Policy>,
+    /// Whether the gateway makes it itself, for another call: budgets count it, rate limits do not.
+    pub is_aside: bool,
+    /// What its caller asks of guards.
+    pub guarding: Guarding,
+    /// The model that it is copied to.
+    pub mirror: Option<String>,
     /// The client's side of a session, where it asks for a WebSocket.
     pub socket: Option<ClientSocket>,
 }

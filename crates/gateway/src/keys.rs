@@ -59,6 +59,15 @@ impl KeyRing {
         self.holders.load().values().any(|holder| holder.key == key)
     }
 
+    /// The organisations that have a key.
+    #[must_use]
+    pub fn orgs(&self) -> Vec<OrgId> {
+        let mut orgs: Vec<OrgId> = self.holders.load().values().map(|holder| holder.org).collect();
+        orgs.sort_unstable();
+        orgs.dedup();
+        orgs
+    }
+
     /// Whether there is any key at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -23,6 +23,7 @@ use tower::{Layer, Service};
 use crate::config::{OnDisconnect, StreamsConfig};
 
 const HEADER: HeaderName = HeaderName::from_static("tachograph-on-disconnect");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Answers that are read on at a time; further ones are cancelled.
 const MOST: usize = 256;
 
@@ -60,17 +61,18 @@ impl Leaving {
 
     fn drains(&self, headers: &HeaderMap) -> bool {
         let said = headers.get(&HEADER).and_then(|value| OnDisconnect::named(value.to_str().ok()?));
-        said.unwrap_or(self.0.usual) == OnDisconnect::Drain
+        // Who may send a call again under one key wants it made once, also where it was not there for the answer.
+        let usual = || if headers.contains_key(IDEMPOTENCY_KEY) { OnDisconnect::Drain } else { self.0.usual };
+        said.unwrap_or_else(usual) == OnDisconnect::Drain
     }
 
     /// Room to read one more answer on.
     fn room(&self) -> Option<Room> {
-        let runtime = Handle::try_current().ok()?;
-        Some(Room { runtime, permit: self.0.room.clone().try_acquire_owned().ok()? })
+        Room::among(&self.0.room)
     }
 
     /// Runs this in a task of its own. Dropped, it closes its record.
-    fn go_on(&self, room: Room, reading: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn go_on(&self, room: Room, reading: impl Future<Output = ()> + Send + 'static) {
         let Room { runtime, permit } = room;
         let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // What is done already is forgotten here.
@@ -103,9 +105,18 @@ impl Leaving {
     }
 }
 
-struct Room {
+/// The right to run a task beside.
+pub(crate) struct Room {
     runtime: Handle,
     permit: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Room for one more of those that are counted there.
+    pub(crate) fn among(of: &Arc<Semaphore>) -> Option<Self> {
+        let runtime = Handle::try_current().ok()?;
+        Some(Self { runtime, permit: of.clone().try_acquire_owned().ok()? })
+    }
 }
 
 /// Reads answers on whose clients have left, where that is wanted.

@@ -8,7 +8,7 @@
 //! use std::time::Duration;
 //! use tachograph_gateway::config::{Config, Sources, load};
 //! use tachograph_gateway::{
-//!     AnswerCache, Door, Endpoints, KeyRing, Leaving, Limits, Router, Uploads, Upstream, serve, stack,
+//!     AnswerCache, Door, Endpoints, Guards, KeyRing, Leaving, Limits, Router, Uploads, Upstream, serve, stack,
 //! };
 //! use tachograph_pricing::PriceBook;
 //!
@@ -25,6 +25,7 @@
 //!     limits,
 //!     cache: AnswerCache::of(&config.cache)?.0,
 //!     uploads: Uploads { most: config.max_upload.bytes() as u64, folder: config.data_dir.clone() },
+//!     guards: Guards::of(&config.guards),
 //! };
 //! let (upstream, leaving) = (Upstream::new(&config.upstream)?, Leaving::new(&config.streams));
 //! let keep = config.logging.max_body.bytes();
@@ -37,27 +38,31 @@
 
 mod admit;
 mod answer;
+mod aside;
 mod cache;
 mod call;
 mod codec;
 pub mod commands;
 pub mod config;
+mod config_watch;
 mod credential;
 mod demo;
 mod endpoint;
 mod estimate;
 mod estimates;
 mod fallback;
+mod fit;
 mod form;
+mod guards;
 mod hold;
 mod keep_alive;
 mod keys;
 mod leaving;
 mod ledger;
 mod limits;
+mod mirror;
 mod panic;
 mod place;
-mod price_watch;
 pub mod privacy;
 pub mod process;
 mod quote;
@@ -74,14 +79,15 @@ mod vault;
 
 pub use admit::Door;
 pub use cache::AnswerCache;
+pub use config_watch::{ConfigState, ConfigWatch};
 pub use endpoint::{Endpoint, Endpoints};
 pub use estimates::Estimates;
+pub use guards::Guards;
 pub use keys::{Holder, KEY_PREFIX, KeyRing, generate, row_of};
 pub use leaving::Leaving;
 pub use ledger::Priced;
-pub use limits::{Limits, bare as model_without_provider};
+pub use limits::{KEPT as KEPT_LIMIT, KeptRule, Limits, bare as model_without_provider};
 pub use place::Place;
-pub use price_watch::PriceWatch;
 pub use quote::{Quote, QuoteRequest, Range, quote};
 pub use router::{KeysStatus, Router, RoutingStatus};
 pub use scrape::{Scrape, metrics};

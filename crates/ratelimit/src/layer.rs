@@ -134,7 +134,7 @@ where
                 model: caller.model.as_deref(),
                 properties: &caller.properties,
             };
-            let ask = Ask { subject, policies: &policies, worst: caller.worst, downgraded: false };
+            let ask = Ask { subject, policies: &policies, worst: caller.worst, downgraded: false, budgets_only: false };
             let admitted = match limiter.admit(ask).await {
                 Ok(admitted) => admitted,
                 Err(denial) => return Ok(refuse(&denial)),

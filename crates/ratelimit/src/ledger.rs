@@ -128,6 +128,14 @@ impl Account {
         self.calls == 0 && self.unsynced() == 0 && self.shared.asking == 0
     }
 
+    /// Whether nothing was ever spent in it, here or elsewhere, so that it can be made anew when it is wanted again: made-up
+    /// users must not fill the memory.
+    pub(crate) fn is_blank(&self) -> bool {
+        let shared = &self.shared;
+        let untold = shared.total == 0 && shared.sent == 0 && shared.held == 0 && shared.others == 0;
+        untold && self.told == 0 && self.spent.iter().all(|(_, amount)| *amount == 0)
+    }
+
     /// How it stands, by the slots that it was last used with.
     pub(crate) fn told_standing(&self, is_shared: bool) -> Standing {
         self.shared.slots.map_or_else(Standing::default, |slots| self.standing(slots, is_shared))

@@ -7,6 +7,7 @@ mod reservation;
 mod restore;
 mod snapshot;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Rules {
     pub policies: Vec<Policy>,
     /// Budgets.
     pub budgets: Vec<Arc<Budget>>,
+    /// Policies of one organisation alone, by its id, beside those of all.
+    pub of: BTreeMap<String, Vec<Policy>>,
 }
 
 /// Tells the time. A simulation may bring its own.
@@ -110,7 +113,7 @@ impl Limiter {
     #[must_use]
     pub fn has_rules(&self) -> bool {
         let rules = self.0.rules.load();
-        !rules.policies.is_empty() || !rules.budgets.is_empty()
+        !rules.policies.is_empty() || !rules.budgets.is_empty() || !rules.of.is_empty()
     }
 
     /// The budgets that a call counts in. Where there is none, nothing needs to be reserved for it.

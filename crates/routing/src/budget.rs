@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 const ONE: i64 = 1_000;
 /// So many repetitions may be saved up, and so many are lent to a gateway that has only begun.
 const SAVED: i64 = 10 * ONE;
+/// A larger share would mean no more.
+const MOST_PERCENT: u32 = 1_000;
 
 /// A token bucket that is filled by requests and emptied by what is tried beyond their first try, so that a provider in
 /// trouble is not asked many times over: with 10 percent, a thousand requests cause at most a hundred further tries.
@@ -14,7 +16,7 @@ const SAVED: i64 = 10 * ONE;
 #[derive(Debug)]
 pub struct RetryBudget {
     /// What a request brings.
-    percent: i64,
+    percent: AtomicI64,
     balance: AtomicI64,
     /// What is still owed of the credit.
     owed: AtomicI64,
@@ -25,12 +27,18 @@ impl RetryBudget {
     #[must_use]
     pub fn percent(percent: u32) -> Self {
         let credit = if percent == 0 { 0 } else { SAVED };
-        Self { percent: i64::from(percent.min(1_000)), balance: AtomicI64::new(credit), owed: AtomicI64::new(credit) }
+        let percent = AtomicI64::new(i64::from(percent.min(MOST_PERCENT)));
+        Self { percent, balance: AtomicI64::new(credit), owed: AtomicI64::new(credit) }
+    }
+
+    /// Another share from now on. What was saved up, and what is owed, stays.
+    pub fn set_percent(&self, percent: u32) {
+        self.percent.store(i64::from(percent.min(MOST_PERCENT)), Ordering::Relaxed);
     }
 
     /// A request came.
     pub fn request(&self) {
-        let brings = self.percent * ONE / 100;
+        let brings = self.percent.load(Ordering::Relaxed) * ONE / 100;
         let owed = self.owed.load(Ordering::Relaxed);
         if owed > 0 {
             self.owed.fetch_sub(brings.min(owed), Ordering::Relaxed);
@@ -81,6 +89,20 @@ mod tests {
             let repeated = repeated.count();
             assert!(repeated <= most && repeated + 1 >= most, "{percent} %: {repeated} of {requests}");
         }
+    }
+
+    #[test]
+    fn another_share_counts_from_then_on() {
+        let budget = RetryBudget::percent(10);
+        while budget.repeat() {}
+        (0..1_000).for_each(|_| budget.request());
+        while budget.repeat() {}
+        budget.set_percent(100);
+        (0..7).for_each(|_| budget.request());
+        assert_eq!(budget.left(), 7);
+        budget.set_percent(0);
+        (0..7).for_each(|_| budget.request());
+        assert_eq!(budget.left(), 7);
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub struct Route {
     /// A model that a share of calls goes to first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Share>,
+    /// A model that a share of calls is copied to; it answers nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Share>,
 }
 
 /// One that may serve.
@@ -67,8 +70,13 @@ pub struct Condition {
 pub struct Share {
     /// The model's name.
     pub model: String,
-    /// How many of a hundred calls.
+    /// How many of a hundred calls; all, where it is not said.
+    #[serde(default = "all")]
     pub percent: f64,
+}
+
+fn all() -> f64 {
+    100.0
 }
 
 /// What keeps a caller with one target, so that the prompt it sent before is still in the provider's cache there.
@@ -103,6 +111,7 @@ struct Whole {
     #[serde(default)]
     content_policy_fallbacks: Vec<String>,
     canary: Option<Share>,
+    mirror: Option<Share>,
 }
 
 impl From<Written> for Route {
@@ -123,6 +132,7 @@ impl From<Written> for Route {
                     context_window_fallbacks: whole.context_window_fallbacks,
                     content_policy_fallbacks: whole.content_policy_fallbacks,
                     canary: whole.canary,
+                    mirror: whole.mirror,
                 }
             }
         }
@@ -140,7 +150,7 @@ impl Route {
 
     /// Every model it names.
     pub fn models(&self) -> impl Iterator<Item = &str> {
-        let shares = self.canary.iter().map(|share| share.model.as_str());
+        let shares = self.canary.iter().chain(&self.mirror).map(|share| share.model.as_str());
         let others = [&self.fallbacks, &self.context_window_fallbacks, &self.content_policy_fallbacks];
         let others = others.into_iter().flatten().map(String::as_str);
         self.targets.iter().map(|target| target.model.as_str()).chain(others).chain(shares)
@@ -162,6 +172,9 @@ impl Route {
         }
         if self.canary.as_ref().is_some_and(|share| !(0.0..=100.0).contains(&share.percent)) {
             fault("canary", "percent is from 0 to 100");
+        }
+        if self.mirror.as_ref().is_some_and(|share| !(0.0..=100.0).contains(&share.percent)) {
+            fault("mirror", "percent is from 0 to 100");
         }
         for when in self.targets.iter().filter_map(|target| target.when.as_ref()) {
             if when.equals.is_none() && when.one_of.is_empty() {
@@ -250,11 +263,11 @@ mod tests {
     #[test]
     fn faults_name_their_key() {
         let route: Route = serde_json::from_str(
-            r#"{"targets": [{"model": "a", "weight": 0, "when": {"property": "p"}}], "canary": {"model": "", "percent": 101}}"#,
+            r#"{"targets": [{"model": "a", "weight": 0, "when": {"property": "p"}}], "canary": {"model": "", "percent": 101}, "mirror": {"model": "b", "percent": -1}}"#,
         )
         .unwrap();
         let keys: Vec<_> = route.faults().into_iter().map(|(key, _)| key).collect();
-        assert_eq!(keys, ["targets", "targets", "canary", "targets"]);
+        assert_eq!(keys, ["targets", "targets", "canary", "mirror", "targets"]);
     }
 
     #[test]

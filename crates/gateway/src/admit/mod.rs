@@ -26,8 +26,11 @@ use tachograph_telemetry::{Served, Trip};
 use tower::{Layer, Service};
 
 use crate::answer::AnswerBody;
+use crate::aside::Behalf;
 use crate::cache::AnswerCache;
 use crate::call::{Call, Candidate, Way};
+use crate::fit;
+use crate::guards::Guards;
 use crate::keys::KeyRing;
 use crate::limits::Limits;
 use crate::router::{self, Resolved, Router, Wanted};
@@ -65,6 +68,8 @@ pub struct Door {
     pub cache: AnswerCache,
     /// What is taken of bodies that pass without being held.
     pub uploads: Uploads,
+    /// What looks at prompts before they are sent.
+    pub guards: Guards,
 }
 
 /// Puts [`Admit`] before a service of [`Call`]s.
@@ -173,16 +178,26 @@ impl Door {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let caller = caller::identify(head, &self.keys);
+        let behalf = head.extensions.remove::<Behalf>();
+        let caller = match &behalf {
+            // A call of the gateway's own has no key of a caller in it, only his name.
+            Some(behalf) => Ok((behalf.org, behalf.key)),
+            None => caller::identify(head, &self.keys).map(|holder| (holder.org, Some(holder.key))),
+        };
         let socket = head.extensions.remove::<ClientSocket>();
         let named = route::named_provider(&head.headers);
         let retries = wishes::retries(&head.headers);
+        let handling = wishes::handling(&head.headers);
         let policies = policies(&head.headers, trip);
         let fallbacks = fallbacks::named(&head.headers, &self.keys);
         let target = target::named(&head.headers);
         let wish = self.cache.wish(&head.headers);
         let told = attribution::take(&mut head.headers);
         let mut asked = asked_by_head(head, told);
+        if let Some(behalf) = &behalf {
+            behalf.tell(&mut asked.record);
+            trip.note(format!("{} of the call {}", behalf.purpose, behalf.of));
+        }
         let omit_request = asked.omit_request || self.keep_body.is_none();
         let omit_response = asked.omit_response;
         let endpoints = &self.router.endpoints;
@@ -199,17 +214,17 @@ impl Door {
         if listing.is_some() {
             asked.record.api = "models".into();
         }
-        let holder = match caller {
-            Ok(holder) => holder,
+        let (org, key) = match caller {
+            Ok(caller) => caller,
             Err(error) => {
                 trip.asked(asked.record);
                 return Err(error);
             }
         };
-        (asked.record.org, asked.record.key) = (holder.org, Some(holder.key));
+        (asked.record.org, asked.record.key) = (org, key);
         if let Some(one) = listing {
             trip.asked(asked.record);
-            return router::list(&self.router, holder.org, one.as_deref(), shape)
+            return router::list(&self.router, org, one.as_deref(), shape)
                 .map(|answer| Admitted::Answer(Box::new(answer)));
         }
         let kept = if omit_request { None } else { self.keep_body };
@@ -262,7 +277,7 @@ impl Door {
         trip.asked(asked.record);
         let (route, resolved, wish) = resolved?;
         resolved.notes.into_iter().for_each(|note| trip.note(note));
-        Ok(Admitted::Call(Box::new(Call {
+        let mut call = Box::new(Call {
             trip: trip.clone(),
             api: route.api,
             shape,
@@ -278,10 +293,17 @@ impl Door {
             omit_response: omit_response || self.keep_body.is_none(),
             candidates: resolved.candidates,
             retries,
-            wish: (!wish.is_empty()).then(|| Box::new((wish, holder.org))),
+            wish: (!wish.is_empty()).then(|| Box::new((wish, org))),
             policies,
+            is_aside: behalf.is_some(),
+            guarding: handling.guarding,
+            mirror: resolved.mirror,
             socket,
-        })))
+        });
+        if let Some(what) = handling.too_long {
+            fit::apply(&mut call, what, &self.router, &self.router.prices().for_org(org));
+        }
+        Ok(Admitted::Call(call))
     }
 
     /// The model of a form that names it behind its file. The AI gateway has to know it before anybody can be asked; on a

@@ -8,16 +8,19 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::Response;
-use tachograph_cache::{Asking, Found, Hit, Marker, Plan, Replay, RequestKey, Seat, Verdict, Watch};
+use tachograph_cache::{Answer, Asking, Found, Hit, Marker, Plan, Replay, RequestKey, Seat, Verdict, Watch};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{CacheStatus, CacheVerdict, LogRecord, Outcome, RecordId};
 use tachograph_telemetry::{OnEnd, Served, Trip};
 use tower::{Layer, Service};
 
+use super::meaning::Embedded;
+use super::plan::Planned;
 use super::tap::{CallTap, Facts, StoredTap, mark, verdict, without_usage};
 use super::{AnswerCache, plan};
 use crate::admit::refuse;
 use crate::answer::AnswerBody;
+use crate::aside::Aside;
 use crate::call::Call;
 use crate::ledger::cost_at_end;
 
@@ -26,6 +29,7 @@ use crate::ledger::cost_at_end;
 pub(crate) struct CacheLayer {
     pub(crate) cache: AnswerCache,
     pub(crate) prices: Arc<PriceBook>,
+    pub(crate) aside: Aside,
 }
 
 impl<Inner> Layer<Inner> for CacheLayer {
@@ -59,12 +63,13 @@ where
     }
 
     fn call(&mut self, mut call: Call) -> Answering {
-        let Some((plan, key)) = plan::of(&mut call) else { return self.inner.call(call) };
+        let semantic = || self.layer.cache.semantic.load_full();
+        let Some(planned) = plan::of(&mut call, semantic) else { return self.inner.call(call) };
         let next = self.inner.clone();
         // The service that was polled ready serves; its clone is polled ready again before the next call.
         let mut inner = std::mem::replace(&mut self.inner, next);
         let layer = self.layer.clone();
-        Box::pin(async move { Ok(layer.serve(call, plan, key, |call| inner.call(call)).await) })
+        Box::pin(async move { Ok(layer.serve(call, planned, move |call| inner.call(call)).await) })
     }
 }
 
@@ -76,24 +81,44 @@ impl CacheLayer {
     async fn serve(
         self,
         call: Call,
-        plan: Plan,
-        key: RequestKey,
-        ask: impl FnOnce(Call) -> Answering,
+        planned: Planned,
+        ask: impl FnOnce(Call) -> Answering + Send + 'static,
     ) -> Response<AnswerBody> {
+        let Planned { plan, key, question } = planned;
         let (trip, shape, omit_body) = (call.trip.clone(), call.shape, call.omit_response);
         let asks = plan.wish.read || plan.wish.save;
         let first = trip.id();
         let asking = || -> Asking<AnswerBody> {
-            let asking = ask(call);
+            let Some(question) = question else {
+                let asking = ask(call);
+                return Box::pin(async move { begun(first, asking.await) });
+            };
+            let (layer, paced) = (self.clone(), plan.wish.paced);
             Box::pin(async move {
-                let mut response = asking.await.unwrap_or_else(|never| match never {});
-                response.extensions_mut().insert(Began(first));
+                let embedded = question.embedded(&layer.aside, &call).await;
+                let near = embedded.as_ref().and_then(|embedded| question.nearest(embedded));
+                if let Some((key, cosine)) = near
+                    && let Some(answer) = layer.cache.cache.kept(key).await
+                {
+                    call.trip.note(format!("answered as a question of the same meaning, with a cosine of {cosine:.4}"));
+                    return similar(answer, paced, call.omit_response);
+                }
+                let mut response = begun(first, ask(call).await);
+                if let Some(embedded) = embedded {
+                    response.extensions_mut().insert(Remembered(embedded));
+                }
                 response
             })
         };
         let (seat, joined, free) = match self.cache.cache.find(&plan, asking).await {
             Ok(Found::Call { seat, joined, free }) => (seat, joined, free),
-            Ok(Found::Hit(hit)) => return stored(&hit, &plan, &trip, omit_body),
+            Ok(Found::Hit(Hit { answer, bucket })) => {
+                let took_us = answer.took_us;
+                let (mut response, told) = stored(answer, plan.wish.paced, omit_body);
+                trip.cache(CacheVerdict { bucket: Some(bucket), ..told });
+                Verdict::Hit { bucket, took_us }.write(response.headers_mut());
+                return response;
+            }
             Err(error) => return refuse(shape, &error),
         };
         if joined {
@@ -115,15 +140,20 @@ impl CacheLayer {
         if joined {
             trip.cache(CacheVerdict { source: began, ..verdict(CacheStatus::Joined) });
             Verdict::Joined.write(&mut head.headers);
+        } else if let Some(Similar(told)) = head.extensions.remove() {
+            trip.cache(told);
         } else if plan.wish.read {
             Verdict::Miss.write(&mut head.headers);
         }
+        let is_similar = head.headers.get("tachograph-cache").is_some_and(|verdict| verdict == "semantic");
+        let remembered = head.extensions.remove::<Remembered>().map(|Remembered(embedded)| embedded);
         let mut served = head.extensions.remove::<Served>().unwrap_or_default();
         served.omit_body = omit_body;
         let (watch, inner) = (seat.watch(), served.on_end.take());
         let tap = CallTap { watch: seat.watch(), tap: served.tap.take(), trip, joined: began, next: 0, mark: 0 };
-        let keeper = Keeper { layer: self, plan, key, free, watch, inner };
-        served.on_end = Some(Arc::new(keeper));
+        // What is kept already is not kept under a question that it does not quite answer.
+        let keeper = Keeper { layer: self, plan, key, free, watch, inner, remembered };
+        served.on_end = (!is_similar).then(|| Arc::new(keeper) as Arc<dyn OnEnd>);
         head.extensions.insert(served.with_tap(Box::new(tap)));
         Response::from_parts(head, AnswerBody::Shared { body: seat })
     }
@@ -145,29 +175,49 @@ fn marker(head: &Response<()>) -> Option<Marker> {
     Some(Box::new(move |piece| mark(tap.see(piece))))
 }
 
-/// A stored answer.
-fn stored(hit: &Hit, plan: &Plan, trip: &Trip, omit_body: bool) -> Response<AnswerBody> {
-    let answer = &hit.answer;
+fn begun(first: RecordId, answered: Result<Response<AnswerBody>, Infallible>) -> Response<AnswerBody> {
+    let mut response = answered.unwrap_or_else(|never| match never {});
+    response.extensions_mut().insert(Began(first));
+    response
+}
+
+/// The answer to another question of the same meaning.
+#[derive(Clone)]
+struct Similar(CacheVerdict);
+
+/// What a call's question means, to be remembered once its answer is kept.
+#[derive(Clone)]
+struct Remembered(Embedded);
+
+fn similar(answer: Arc<Answer>, paced: bool, omit_body: bool) -> Response<AnswerBody> {
+    let took_us = answer.took_us;
+    let (mut response, told) = stored(answer, paced, omit_body);
+    Verdict::Similar { took_us }.write(response.headers_mut());
+    response.extensions_mut().insert(Similar(CacheVerdict { status: CacheStatus::Semantic, ..told }));
+    response
+}
+
+/// A stored answer, and what the record is told of it.
+fn stored(answer: Arc<Answer>, paced: bool, omit_body: bool) -> (Response<AnswerBody>, CacheVerdict) {
     let facts = serde_json::from_slice::<Facts>(&answer.facts).ok();
-    trip.cache(CacheVerdict {
+    let told = CacheVerdict {
         status: CacheStatus::Hit,
         source: facts.as_ref().map(|facts| facts.source),
         saved: facts.as_ref().and_then(|facts| facts.saved),
         saved_us: Some(answer.took_us),
-        bucket: Some(hit.bucket),
-    });
-    let replay = if plan.wish.paced { Replay::paced } else { Replay::at_once };
+        bucket: None,
+    };
+    let replay = if paced { Replay::paced } else { Replay::at_once };
     let mut response = Response::new(AnswerBody::Stored { body: replay(answer.clone()) });
     response.headers_mut().clone_from(&answer.headers);
-    Verdict::Hit { bucket: hit.bucket, took_us: answer.took_us }.write(response.headers_mut());
     let mut served = Served { omit_body, ..Served::default() };
     let mut reading = tachograph_record::Reading::default();
     if let Some(facts) = facts {
         (served.provider, served.provider_model, reading) = (facts.provider, facts.provider_model, facts.reading);
     }
-    let tap = StoredTap { answer: answer.clone(), reading: without_usage(reading), next: 0, mark: 0 };
+    let tap = StoredTap { answer, reading: without_usage(reading), next: 0, mark: 0 };
     response.extensions_mut().insert(served.with_tap(Box::new(tap)));
-    response
+    (response, told)
 }
 
 /// Tells the record of one that left before the head whether others stay with its call.
@@ -200,6 +250,19 @@ struct Keeper {
     free: Option<u32>,
     watch: Watch<AnswerBody>,
     inner: Option<Arc<dyn OnEnd>>,
+    remembered: Option<Embedded>,
+}
+
+impl Keeper {
+    /// Whether the answer is all there: for its client or, where that one left, for those who come after.
+    fn is_whole(&self, record: &LogRecord) -> bool {
+        let to_its_end = match record.outcome {
+            Outcome::Complete => true,
+            Outcome::ClientGone => self.watch.is_over() && record.reading.ended && record.reading.error.is_none(),
+            _ => false,
+        };
+        to_its_end && record.status == Some(200)
+    }
 }
 
 impl OnEnd for Keeper {
@@ -210,7 +273,7 @@ impl OnEnd for Keeper {
         if let Some(inner) = &self.inner {
             inner.ended(record);
         }
-        if record.outcome != Outcome::Complete || record.status != Some(200) {
+        if !self.is_whole(record) {
             return;
         }
         let cost = cost_at_end(record, &self.layer.prices);
@@ -226,6 +289,10 @@ impl OnEnd for Keeper {
         // Under whoever answered: a fallback's answer is not what the first choice would have said.
         let provider = record.provider.as_deref().unwrap_or_default();
         let target = plan::target(provider, record.provider_model.as_deref());
-        self.layer.cache.cache.keep(&self.plan, self.key.served_by(&target), self.free, answer);
+        let served_by = self.key.served_by(&target);
+        self.layer.cache.cache.keep(&self.plan, served_by, self.free, answer);
+        if let Some(embedded) = self.remembered.as_ref().filter(|_| self.plan.wish.save && served_by == self.plan.key) {
+            embedded.remember(served_by.slot(self.free.unwrap_or(0)), self.plan.wish.ttl);
+        }
     }
 }

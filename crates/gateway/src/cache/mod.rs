@@ -4,11 +4,13 @@
 //! that was cut, or told of an error, never is.
 
 mod layer;
+mod meaning;
 mod plan;
 mod tap;
 
 use std::sync::Arc;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderMap;
 use tachograph_cache::backend::{BadUrl, Memory, Redis, Writer};
 use tachograph_cache::{Cache, Usual, Wish};
@@ -18,12 +20,14 @@ pub(crate) use layer::CacheLayer;
 
 use crate::answer::AnswerBody;
 use crate::config::CacheConfig;
+use meaning::Semantic;
 
 /// Answers that are kept, and what holds for callers who say nothing.
 #[derive(Clone)]
 pub struct AnswerCache {
     cache: Cache<AnswerBody>,
-    usual: Usual,
+    usual: Arc<ArcSwap<Usual>>,
+    semantic: Arc<ArcSwapOption<Semantic>>,
 }
 
 impl AnswerCache {
@@ -40,11 +44,24 @@ impl AnswerCache {
             let (redis, writer) = Redis::new(url)?;
             (Cache::new(Arc::new(redis)), Some(writer))
         };
-        Ok((Self { cache, usual: config.usual() }, writer))
+        let semantic = config.semantic.as_ref().map(Semantic::of);
+        let semantic = Arc::new(ArcSwapOption::from_pointee(semantic));
+        Ok((Self { cache, usual: Arc::new(ArcSwap::from_pointee(config.usual())), semantic }, writer))
+    }
+
+    /// Puts in force what a configuration says of callers who say nothing. Where answers are kept, and how many, stays.
+    pub fn set_usual(&self, config: &CacheConfig) {
+        let before = self.semantic.load_full();
+        let semantic = config.semantic.as_ref().map(|config| match &before {
+            Some(before) => before.with(config),
+            None => Semantic::of(config),
+        });
+        self.semantic.store(semantic.map(Arc::new));
+        self.usual.store(Arc::new(config.usual()));
     }
 
     /// What a caller wants.
     pub(crate) fn wish(&self, headers: &HeaderMap) -> Result<Wish, ApiError> {
-        Wish::of(headers, self.usual)
+        Wish::of(headers, **self.usual.load())
     }
 }

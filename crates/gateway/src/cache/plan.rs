@@ -1,9 +1,12 @@
 //! What makes two calls the same.
 
+use std::sync::Arc;
+
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 use tachograph_cache::{Plan, RequestKey, Subject, Tenant};
 
+use super::meaning::{self, Question, Semantic};
 use crate::admit::PROVIDER_KEY_HEADERS;
 use crate::call::{Call, Way};
 use crate::credential::is_signature;
@@ -11,8 +14,17 @@ use crate::credential::is_signature;
 /// Headers that change what a provider answers, by how their names begin.
 const CHANGING: [&str; 5] = ["anthropic-", "openai-", "x-goog-user-project", "aws-access-key", "aws-region"];
 
-/// What is to be done for a call, and its key but for who serves it; `None` where there is nothing.
-pub(super) fn of(call: &mut Call) -> Option<(Plan, RequestKey)> {
+/// What is to be done for a call.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    /// Its key but for who serves it.
+    pub(super) key: RequestKey,
+    /// What it asks, where the answer to another question of the same meaning will do.
+    pub(super) question: Option<Question>,
+}
+
+/// What is to be done for a call; `None` where there is nothing.
+pub(super) fn of(call: &mut Call, semantic: impl FnOnce() -> Option<Arc<Semantic>>) -> Option<Planned> {
     let (mut wish, org) = *call.wish.take()?;
     // What is polled must not stand still because a configuration says that answers are kept.
     if !wish.told && call.api.is_none() {
@@ -42,14 +54,24 @@ pub(super) fn of(call: &mut Call) -> Option<(Plan, RequestKey)> {
             .map(move |(name, value)| (format!("{at} {name}"), value))
     });
     let headers: Vec<(String, Vec<u8>)> = headers.map(pair).chain(own).collect();
-    let headers = headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect();
     let seed = wish.seed.as_deref();
-    let key = Subject { tenant, route: &route, headers, seed, ignore: &wish.ignore, body: &call.body }.key();
+    // Where several answers are wanted each question is to have its own.
+    let alike = wish.similar && wish.buckets == 1 && wish.idempotency_key.is_none();
+    let asks = call.api.is_some_and(|api| alike && api.dialect().is_some());
+    let asked = asks.then(semantic).flatten().and_then(|semantic| Some((semantic, meaning::question(&call.body)?)));
+    let subject = |body| Subject { tenant, route: &route, headers: headers.clone(), seed, ignore: &wish.ignore, body };
+    let key = subject(&call.body).key();
     let first = call.candidates.first();
     let provider = first.map_or("", |candidate| &**candidate.endpoint.name());
     let target = target(provider, first.and_then(|candidate| candidate.model.as_deref()));
+    let question = asked.as_ref().map(|(semantic, (text, rest))| Question {
+        space: subject(rest).key().served_by(&target),
+        text: text.clone(),
+        semantic: semantic.clone(),
+    });
     let plan = Plan::new(wish, tenant, key.served_by(&target), key.fingerprint());
-    Some((plan, key))
+    Some(Planned { plan, key, question })
 }
 
 /// Who serves, as one text.

@@ -163,7 +163,10 @@ fn with_model(call: &Call, candidate: &Candidate, provider: &Provider, model: &s
     if !is_proxied && is_chat && (provider.names_model_in_path() || !provider.body.is_empty()) {
         return in_its_own_words(call, provider);
     }
-    let (Some(_), false) = (&candidate.model, is_proxied) else { return call.body_for(candidate).clone() };
+    // A caller's own target has a body of its own. A proxied call keeps its model unless it was given another one.
+    if candidate.model.is_none() || candidate.instead.is_some() || (is_proxied && call.model_span.is_none()) {
+        return call.body_for(candidate).clone();
+    }
     let Some(span) = &call.model_span else {
         // It was not in the body: Google's clients say it in the path, and where there is only one nobody need say it.
         let says_nothing = call.api.is_some_and(|api| api.family() != DialectId::GeminiGenerateContent);

@@ -222,6 +222,7 @@ fn check(config: &Config, faults: &mut Vec<Fault>) {
         faults.push(Fault { path: "logging".to_owned(), message: why.to_string() });
     }
     super::cache::check(&config.cache, faults);
+    super::guards::check(&config.guards, faults);
     super::limits::check(&config.limits, &config.budgets, faults);
     if config.max_request_body.bytes() == 0 {
         let message = "no request with a body could be taken; the default is 64MiB".to_owned();

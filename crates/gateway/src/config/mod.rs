@@ -6,6 +6,7 @@
 
 mod cache;
 mod fault;
+mod guards;
 mod keeping;
 mod limits;
 mod load;
@@ -28,8 +29,9 @@ use tachograph_ratelimit::Budget;
 use tachograph_redact::{BadRule, Policy, Privacy, Redactor, Rule};
 use tachograph_routing::Routes;
 
-pub use cache::CacheConfig;
+pub use cache::{CacheConfig, SemanticConfig};
 pub use fault::{Fault, Faults};
+pub use guards::{GuardsConfig, InjectionConfig, ModerationConfig, OnGuardError};
 pub use keeping::{LoggerConfig, RetentionConfig, SpoolConfig};
 pub use limits::{LimitsConfig, UnknownModel};
 pub use load::{Environment, Sources, load};
@@ -74,6 +76,8 @@ pub struct Config {
     /// Budgets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<Budget>,
+    /// What looks at prompts before they are sent.
+    pub guards: GuardsConfig,
     /// Streams to clients.
     pub streams: StreamsConfig,
     /// What of a call is kept.
@@ -105,6 +109,7 @@ impl Default for Config {
             cache: CacheConfig::default(),
             limits: LimitsConfig::default(),
             budgets: Vec::new(),
+            guards: GuardsConfig::default(),
             streams: StreamsConfig::default(),
             logging: LoggingConfig::default(),
             spool: SpoolConfig::default(),

@@ -101,7 +101,13 @@ impl Limits {
         // Twice at most: once to be given another model, once a shorter answer.
         loop {
             let policies = std::mem::take(&mut call.policies);
-            let ask = Ask { subject: who.subject(), policies: &policies, worst: worst.amount, downgraded };
+            let ask = Ask {
+                subject: who.subject(),
+                policies: &policies,
+                worst: worst.amount,
+                downgraded,
+                budgets_only: call.is_aside,
+            };
             let asked = self.limiter.admit(ask).await;
             call.policies = policies;
             let denial = match asked {
@@ -155,7 +161,7 @@ impl Limits {
         if budgets.is_empty() {
             return Ok(Most { amount: Money::ZERO, bounds: None });
         }
-        let catalog = self.router.prices.for_org(org);
+        let (catalog, terms) = (self.router.prices.for_org(org), *self.terms.load_full());
         let all = || call.candidates.iter().map(|candidate| Worst::of(call, candidate, catalog.clone())).collect();
         let counted: Vec<Result<Worst, Unbounded>> =
             if call.body.len() > LONG && in_pool() { tokio::task::block_in_place(all) } else { all() };
@@ -164,13 +170,13 @@ impl Limits {
             let (amount, bounds) = match one {
                 Ok(worst) => match worst.cost(worst.output) {
                     Some(cost) => (cost, Some(worst)),
-                    None => (self.ceiling, None),
+                    None => (terms.ceiling, None),
                 },
                 Err(Unbounded::Free) => (Money::ZERO, None),
-                Err(Unbounded::NoTokens) => (self.ceiling, None),
-                Err(Unbounded::UnknownModel(model)) => match self.unknown_model {
+                Err(Unbounded::NoTokens) => (terms.ceiling, None),
+                Err(Unbounded::UnknownModel(model)) => match terms.unknown_model {
                     UnknownModel::Block => return Err(Refused::UnknownModel(model)),
-                    UnknownModel::Reserve => (self.ceiling, None),
+                    UnknownModel::Reserve => (terms.ceiling, None),
                     UnknownModel::Allow => {
                         call.trip.note(format!("no price is known for {model:?}: its budgets cannot count this call"));
                         (Money::ZERO, None)

@@ -5,11 +5,13 @@
 
 mod layer;
 mod open;
+mod rules;
 mod shrink;
 mod worst;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use tachograph_ratelimit::{Limiter, Rules, Spent, Subject};
 use tachograph_record::{Asked, CostState, LogRecord, Money, UsageReading};
 
@@ -19,12 +21,21 @@ use crate::config::UnknownModel;
 use crate::endpoint::Endpoints;
 use crate::router::Router;
 use open::OpenCalls;
+use rules::Book;
+pub use rules::{KEPT, KeptRule};
 
 /// A gateway's limits, and what is reserved for its calls under way.
 pub struct Limits {
     limiter: Limiter,
     open: OpenCalls,
     router: Arc<Router>,
+    terms: ArcSwap<Terms>,
+    book: Mutex<Book>,
+}
+
+/// What becomes of calls whose cost has no bound or no price.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
     unknown_model: UnknownModel,
     ceiling: Money,
 }
@@ -33,7 +44,9 @@ impl Limits {
     /// Limits by this limiter, of calls that this router serves.
     #[must_use]
     pub fn new(limiter: Limiter, router: Arc<Router>, unknown_model: UnknownModel, ceiling: Money) -> Self {
-        Self { limiter, open: OpenCalls::default(), router, unknown_model, ceiling }
+        let terms = ArcSwap::from_pointee(Terms { unknown_model, ceiling });
+        let book = Mutex::new(Book::of(&limiter.rules()));
+        Self { limiter, open: OpenCalls::default(), router, terms, book }
     }
 
     /// No limits but those that calls bring themselves.

@@ -64,7 +64,8 @@ pub(crate) fn list(
 
 impl Router {
     fn all_listed(&self, catalog: &Catalog) -> Vec<Listed> {
-        let mut models: Vec<Listed> = self
+        let rules = self.rules.load();
+        let mut models: Vec<Listed> = rules
             .routes
             .keys()
             .map(|name| Listed { id: name.clone(), owner: "tachograph".into(), model: None })
@@ -93,7 +94,7 @@ impl Router {
     }
 
     fn listed(&self, name: &str, catalog: &Catalog) -> Result<Listed, ApiError> {
-        if tachograph_routing::find(&self.routes, name).is_some() {
+        if tachograph_routing::find(&self.rules.load().routes, name).is_some() {
             return Ok(Listed { id: name.to_owned(), owner: "tachograph".into(), model: None });
         }
         let attribution = tachograph_record::Attribution::default();

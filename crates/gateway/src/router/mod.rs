@@ -26,13 +26,24 @@ pub struct Router {
     pub(crate) endpoints: Arc<Endpoints>,
     /// The price book, which knows whose model a bare name is.
     pub(crate) prices: Arc<PriceBook>,
-    routes: Routes,
+    rules: ArcSwap<Rules>,
     tails: ArcSwap<directory::Tails>,
     lanes: Lanes,
     clock: Clock,
     budget: Arc<RetryBudget>,
+}
+
+/// What the configuration says, all of one moment.
+struct Rules {
+    routes: Routes,
     max_attempts: u32,
     backoff: Backoff,
+}
+
+impl Rules {
+    fn new(routes: Routes, retries: &RetriesConfig) -> Self {
+        Self { routes, max_attempts: retries.max_attempts, backoff: retries.backoff.backoff() }
+    }
 }
 
 impl Router {
@@ -42,14 +53,18 @@ impl Router {
         Self {
             endpoints,
             prices,
-            routes,
+            rules: ArcSwap::from_pointee(Rules::new(routes, retries)),
             tails: ArcSwap::default(),
             lanes: Lanes::default(),
             clock: Clock::start(),
             budget: Arc::new(RetryBudget::percent(retries.budget_percent)),
-            max_attempts: retries.max_attempts,
-            backoff: retries.backoff.backoff(),
         }
+    }
+
+    /// Puts other virtual models and retries in force, all at once. How targets are doing is remembered.
+    pub fn set_rules(&self, routes: Routes, retries: &RetriesConfig) {
+        self.rules.store(Arc::new(Rules::new(routes, retries)));
+        self.budget.set_percent(retries.budget_percent);
     }
 
     /// The price book.
@@ -69,7 +84,8 @@ impl Router {
 
     /// How often a target is asked where the caller says nothing, and when again.
     pub(crate) fn retries(&self) -> (u32, Backoff) {
-        (self.max_attempts, self.backoff)
+        let rules = self.rules.load();
+        (rules.max_attempts, rules.backoff)
     }
 
     fn tails(&self, catalog: &Catalog) -> Arc<directory::Tails> {
@@ -85,13 +101,14 @@ impl Router {
     /// The model that is meant where nobody says one: the only virtual model or, where there is none, the only model that
     /// the configuration gives to a provider.
     pub(crate) fn only_model(&self) -> Option<String> {
-        let routes = self.routes.keys().filter(|name| !name.contains('*')).cloned();
+        let rules = self.rules.load();
+        let routes = rules.routes.keys().filter(|name| !name.contains('*')).cloned();
         let configured = || {
             let endpoints = self.endpoints.all().filter(|endpoint| endpoint.place != Place::Demo);
             let patterns: Vec<String> = endpoints.flat_map(|endpoint| endpoint.models().iter().cloned()).collect();
             patterns.into_iter().filter(|name| !name.contains('*'))
         };
-        only(routes).or_else(|| if self.routes.is_empty() { only(configured()) } else { None })
+        only(routes).or_else(|| if rules.routes.is_empty() { only(configured()) } else { None })
     }
 
     /// How every target and every set of keys is doing now.
@@ -108,7 +125,7 @@ impl Router {
             targets: self.lanes.status(now),
             keys,
             retries_left: self.budget.left(),
-            routes: self.routes.keys().cloned().collect(),
+            routes: self.rules.load().routes.keys().cloned().collect(),
         }
     }
 }

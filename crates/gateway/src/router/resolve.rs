@@ -30,6 +30,8 @@ pub(crate) struct Resolved {
     pub(crate) candidates: Vec<Candidate>,
     /// What a careful reader of the record should know.
     pub(crate) notes: Vec<String>,
+    /// The model that the call is copied to.
+    pub(crate) mirror: Option<String>,
 }
 
 impl Router {
@@ -39,7 +41,8 @@ impl Router {
     /// Where nobody may: with what to do.
     pub(crate) fn resolve(&self, wanted: &Wanted<'_>) -> Result<Resolved, ApiError> {
         let catalog = self.prices.current();
-        let known = Known { router: self, catalog: &catalog, routes: &self.routes };
+        let rules = self.rules.load();
+        let known = Known { router: self, catalog: &catalog, routes: &rules.routes };
         let name = wanted.model.trim();
         let mut resolving =
             Resolving { known, wanted, random: random_of(wanted.id), excluded: Vec::new(), out: Resolved::default() };
@@ -157,6 +160,9 @@ impl Resolving<'_> {
         if let Some(canary) = route.canary.as_ref().filter(|canary| canary.falls_to(self.random)) {
             self.name(&canary.model.replace('*', star), false)?;
         }
+        // Other bits than the canary's, so that both see their share of each other's calls.
+        let mirror = route.mirror.as_ref().filter(|mirror| mirror.falls_to(mix(self.random)));
+        self.out.mirror = self.out.mirror.take().or_else(|| mirror.map(|mirror| mirror.model.replace('*', star)));
         let told = |property: &str| self.told(property);
         let (conditional, plain) = route.eligible(&told);
         let sticky = route.sticky.and_then(|sticky| self.sticky_key(sticky));

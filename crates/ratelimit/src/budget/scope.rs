@@ -54,9 +54,14 @@ impl Scope {
             .filter_map(|(name, selector)| Some((name, selector.as_ref()?)))
     }
 
+    /// Whether calls of this organisation may count.
+    pub(crate) fn is_open_to(&self, org: &str) -> bool {
+        self.organisation.as_ref().is_none_or(|only| only.eq_ignore_ascii_case(org))
+    }
+
     /// The values by which a call's account is told from others; `None` where the call is not meant.
     pub(super) fn values(&self, subject: &Subject<'_>) -> Option<Vec<(String, String)>> {
-        if self.organisation.as_ref().is_some_and(|org| !org.eq_ignore_ascii_case(subject.org)) {
+        if !self.is_open_to(subject.org) {
             return None;
         }
         let mut values = Vec::new();

@@ -30,6 +30,8 @@ pub struct Ask<'a> {
     pub worst: Money,
     /// Whether it was given its budgets' other model already, so that these let it through.
     pub downgraded: bool,
+    /// Whether only budgets count it: a call that is made for another one is no call of its caller's.
+    pub budgets_only: bool,
 }
 
 /// What one limit or budget said of a call.
@@ -181,17 +183,22 @@ enum Attempt {
 }
 
 impl Inner {
-    /// The buckets of a call: of the rules, each with its window in the key, and of the policies it brings, the first of a
-    /// segment and unit under Helicone's own key.
+    /// The buckets of a call: of the rules, each with its window in the key, those of all organisations apart from the
+    /// organisation's own; and of the policies it brings, the first of a segment and unit under Helicone's own key.
     fn bucket_wants(&self, ask: &Ask<'_>) -> Vec<BucketWant> {
         let rules = self.rules.load();
         let mut wants: Vec<BucketWant> = Vec::new();
-        let brought = ask.policies.iter().map(|policy| (policy, false));
-        for (policy, is_rule) in brought.chain(rules.policies.iter().map(|policy| (policy, true))) {
+        if ask.budgets_only {
+            return wants;
+        }
+        let brought = ask.policies.iter().map(|policy| (policy, None));
+        let of_all = rules.policies.iter().map(|policy| (policy, Some("rule")));
+        let own = rules.of.get(ask.subject.org).into_iter().flatten().map(|policy| (policy, Some("own")));
+        for (policy, rule) in brought.chain(of_all).chain(own) {
             let Some(share) = ask.subject.share(policy.segment()) else { continue };
             let mut key = bucket_key(ask.subject.org, policy.segment(), share, policy.unit());
-            if is_rule {
-                key = format!("rule:{key}:{}", policy.window_s());
+            if let Some(rule) = rule {
+                key = format!("{rule}:{key}:{}", policy.window_s());
             } else if wants.iter().any(|want| *want.key == *key) {
                 key = format!("{key}:{}", policy.window_s());
             }

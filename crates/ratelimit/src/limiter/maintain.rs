@@ -93,13 +93,14 @@ impl Inner {
         steps
     }
 
-    /// Forgets accounts whose period is over, and buckets that are full again.
+    /// Forgets accounts whose period is over or in which nothing was spent, and buckets that are full again.
     fn forget(&self) {
         let now = self.now_ms();
         let now_s = now / 1_000;
         self.ledger.sweep(|_, account| {
             let is_over = account.shared.slots.is_some() && account.shared.ends_s.saturating_add(LATE_S) < now_s;
-            !(is_over && account.is_idle())
+            let is_blank = account.is_blank() && now.saturating_sub(account.used_at) > IDLE_MS;
+            !((is_over || is_blank) && account.is_idle())
         });
         self.buckets.sweep(|_, held| {
             let is_new = held.owed == 0 && held.asking == 0 && held.slice == 0 && held.bucket.is_full(now);

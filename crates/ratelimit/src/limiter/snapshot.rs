@@ -63,7 +63,8 @@ impl Limiter {
             true
         });
         let mut accounts: Vec<AccountView> = Vec::new();
-        for budget in &rules.budgets {
+        let (own, of_org) = (rules.of.get(org), rules.budgets.iter().filter(|budget| budget.scope.is_open_to(org)));
+        for budget in of_org.clone() {
             let span = budget.span(now);
             let whole = budget.share_of(org, &[], span);
             for (key, spent, reserved) in &standing {
@@ -89,8 +90,8 @@ impl Limiter {
         accounts.sort_by_key(|view| std::cmp::Reverse(part(view)));
         accounts.truncate(most);
         Snapshot {
-            policies: rules.policies.iter().map(ToString::to_string).collect(),
-            budgets: rules.budgets.iter().map(|budget| (**budget).clone()).collect(),
+            policies: rules.policies.iter().chain(own.into_iter().flatten()).map(ToString::to_string).collect(),
+            budgets: of_org.map(|budget| (**budget).clone()).collect(),
             accounts,
             buckets: inner.buckets.len(),
             shared: is_shared,

@@ -87,6 +87,51 @@ fn redis() -> Option<Arc<dyn Backend>> {
     Some(Arc::new(RedisBackend::new(&url).unwrap().with_prefix(&prefix)))
 }
 
+/// The rows of a real Postgres, opened when they are first needed.
+struct StoreRows {
+    url: String,
+    store: tokio::sync::OnceCell<Arc<dyn tachograph_store::Store>>,
+}
+
+impl StoreRows {
+    async fn open(&self) -> Result<Arc<dyn tachograph_store::Store>, tachograph_store::StoreError> {
+        let store = tachograph_store::open(&self.url, std::path::Path::new("nowhere")).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+}
+
+impl SharedRows for StoreRows {
+    fn change<'a>(
+        &'a self,
+        keys: &'a [String],
+        expires_s: i64,
+        change: Change,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+        Box::pin(async move {
+            let store = self.store.get_or_try_init(|| self.open()).await.map_err(|error| error.to_string())?;
+            store.change_shared(keys, expires_s, change).await.map_err(|error| error.to_string())
+        })
+    }
+}
+
+/// A database of its own for each test.
+fn postgres() -> Option<Arc<dyn Backend>> {
+    const VARIABLE: &str = "TACHOGRAPH_TEST_POSTGRES";
+    let Ok(server) = std::env::var(VARIABLE) else {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "Postgres must be there under CI");
+        eprintln!("skipped for Postgres: set {VARIABLE}");
+        return None;
+    };
+    let name = format!("limits_{}", uuid::Uuid::now_v7().simple());
+    let made = std::process::Command::new("psql").args([&server, "-qc", &format!("CREATE DATABASE {name}")]).status();
+    assert!(made.unwrap().success());
+    let (before, query) = server.split_once('?').map_or((&*server, String::new()), |(b, q)| (b, format!("?{q}")));
+    let authority = before.split_once("://").unwrap().1.split('/').next().unwrap();
+    let url = format!("postgres://{authority}/{name}{query}");
+    Some(Arc::new(RowBackend::new(StoreRows { url, store: tokio::sync::OnceCell::new() })))
+}
+
 /// All ways, each fresh.
 pub(crate) fn all() -> Vec<Way> {
     let mut ways = vec![Way { name: "alone", backend: None }];
@@ -101,6 +146,7 @@ pub(crate) fn shared() -> Vec<Way> {
         Way { name: "rows", backend: Some(Arc::new(RowBackend::new(MapRows::default()))) },
     ];
     ways.extend(redis().map(|backend| Way { name: "Redis", backend: Some(backend) }));
+    ways.extend(postgres().map(|backend| Way { name: "Postgres", backend: Some(backend) }));
     ways
 }
 

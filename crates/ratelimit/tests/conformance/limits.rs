@@ -13,11 +13,11 @@ pub(crate) fn usd(text: &str) -> Money {
 
 pub(crate) fn budgets(json: &[&str]) -> Rules {
     let budgets = json.iter().map(|json| Arc::new(serde_json::from_str::<Budget>(json).unwrap())).collect();
-    Rules { policies: Vec::new(), budgets }
+    Rules { budgets, ..Rules::default() }
 }
 
 fn policies(texts: &[&str]) -> Rules {
-    Rules { policies: texts.iter().map(|text| text.parse().unwrap()).collect(), budgets: Vec::new() }
+    Rules { policies: texts.iter().map(|text| text.parse().unwrap()).collect(), ..Rules::default() }
 }
 
 pub(crate) fn user(name: &str) -> Subject<'_> {
@@ -25,7 +25,7 @@ pub(crate) fn user(name: &str) -> Subject<'_> {
 }
 
 pub(crate) async fn admit(limiter: &Limiter, subject: Subject<'_>, worst: &str) -> Result<Admission, Denial> {
-    let ask = Ask { subject, policies: &[], worst: usd(worst), downgraded: false };
+    let ask = Ask { subject, policies: &[], worst: usd(worst), downgraded: false, budgets_only: false };
     limiter.admit(ask).await.map_err(|denial| *denial)
 }
 
@@ -138,6 +138,7 @@ async fn policies_of_the_call_hold_beside_the_rules() {
             policies,
             worst: Money::ZERO,
             downgraded: false,
+            budgets_only: false,
         };
         let brought: &'static [Policy] = Box::leak(Box::new(brought));
         limiter.admit(ask(brought)).await.unwrap().reservation.settle(cost("0"));
@@ -251,7 +252,8 @@ async fn warnings_and_other_models_let_calls_through() {
             panic!("{}", way.name)
         };
         assert_eq!(budget.name(), "d");
-        let ask = Ask { subject: user("cheap"), policies: &[], worst: usd("0.2"), downgraded: true };
+        let ask =
+            Ask { subject: user("cheap"), policies: &[], worst: usd("0.2"), downgraded: true, budgets_only: false };
         assert_eq!(limiter.admit(ask).await.unwrap().verdicts[0].verdict, "downgraded", "{}", way.name);
     }
 }

@@ -3,5 +3,6 @@
 
 mod backends;
 mod concurrency;
+mod events;
 mod limits;
 mod shared;

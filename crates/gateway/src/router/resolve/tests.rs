@@ -204,7 +204,7 @@ fn helicones_scenarios_reach_the_same_models() {
         let url = first["url"].as_str().unwrap_or_default();
         let at = url.split('/').nth(2).unwrap_or_default().to_owned();
         // Where the path names the model it is that one.
-        let in_path = || Some(url.split_once("/model/").or(url.split_once("/models/"))?.1.split(['/']).next()?);
+        let in_path = || url.split_once("/model/").or(url.split_once("/models/"))?.1.split(['/']).next();
         let in_path = || {
             in_path().map(|name| {
                 name.split_once(":rawPredict").or(name.split_once(":generate")).map_or(name, |(name, _)| name)
