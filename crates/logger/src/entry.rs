@@ -24,18 +24,16 @@ pub(crate) fn closed(record: &LogRecord) -> Option<Entry> {
 }
 
 fn entry(kind: u8, record: &LogRecord) -> Option<Entry> {
-    let encoded = record.encode(BLOCK_HEAD + 1).inspect_err(|error| {
-        tracing::error!(%error, id = %record.id, "a record cannot be encoded; it is lost");
-    });
-    let mut encoded = encoded.ok()?;
+    let mut encoded = record.encode(BLOCK_HEAD + 1);
     encoded.head[BLOCK_HEAD] = kind;
-    Entry::new(encoded.head, encoded.pieces).ok()
+    let entry = Entry::new(encoded.head, encoded.pieces);
+    entry.inspect_err(|_| tracing::error!(id = %record.id, "a record is longer than 4 GiB; it is lost")).ok()
 }
 
 pub(crate) fn read(mut entry: Bytes) -> Result<Told, DecodeError> {
     match entry.try_get_u8() {
-        Ok(OPENED) => LogRecord::decode(entry).map(Told::Opened),
-        Ok(CLOSED) => LogRecord::decode(entry).map(Told::Closed),
+        Ok(OPENED) => LogRecord::decode(&entry).map(Told::Opened),
+        Ok(CLOSED) => LogRecord::decode(&entry).map(Told::Closed),
         Ok(other) => Err(DecodeError::Version(other)),
         Err(_) => Err(DecodeError::Malformed),
     }

@@ -276,9 +276,7 @@ impl Pump {
             [refused] => {
                 self.gauges.refuse();
                 tracing::error!(id = %refused.id, "this record is refused for good; it is put aside");
-                if let Ok(encoded) = refused.encode(0) {
-                    self.put_aside(&format!("{}.record", refused.id), &encoded.into_bytes());
-                }
+                self.put_aside(&format!("{}.record", refused.id), &refused.encode(0).into_bytes());
             }
             many => {
                 let (first, second) = many.split_at(many.len() / 2);

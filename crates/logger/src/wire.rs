@@ -14,7 +14,7 @@ pub(crate) const CONTENT: &str = "application/vnd.tachograph.records";
 pub(crate) fn write(records: &[LogRecord]) -> Result<Vec<u8>, DecodeError> {
     let mut out = Vec::new();
     for record in records {
-        let encoded = record.encode(0)?;
+        let encoded = record.encode(0);
         let len = u32::try_from(encoded.len()).map_err(|_| DecodeError::Malformed)?;
         out.extend_from_slice(&len.to_le_bytes());
         out.extend_from_slice(&encoded.head);
@@ -30,7 +30,7 @@ pub(crate) fn read(mut bytes: Bytes) -> Result<Vec<LogRecord>, DecodeError> {
         if len > bytes.len() {
             return Err(DecodeError::Malformed);
         }
-        records.push(LogRecord::decode(bytes.split_to(len))?);
+        records.push(LogRecord::decode(&bytes.split_to(len))?);
     }
     Ok(records)
 }

@@ -172,7 +172,7 @@ async fn one_row_that_is_refused_takes_no_other_with_it_and_is_put_aside() {
     let health = logger.intake().gauges().health();
     assert_eq!((store.rows.lock().unwrap().len(), health.quarantined, health.dropped), (40, 1, 0));
     let aside = std::fs::read(dir.0.join(format!("spool/quarantine/{id}.record"))).unwrap();
-    assert_eq!(LogRecord::decode(aside.into()).unwrap().id, id);
+    assert_eq!(LogRecord::decode(&aside.into()).unwrap().id, id);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::{Body, KeyId, OrgId, Origin, Step};
+use crate::{Binary, Body, DecodeError, Input, KeyId, OrgId, Origin, Step};
 
 /// What a call asked for: known as soon as its head and body were read, whoever serves it later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -108,6 +108,16 @@ impl Parameters {
             Some((name, serde_json::from_slice(value).ok()?))
         };
         self.0.iter().filter_map(field).collect()
+    }
+}
+
+impl Binary for Parameters {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(from: &mut Input<'_>) -> Result<Self, DecodeError> {
+        Binary::read(from).map(Self)
     }
 }
 

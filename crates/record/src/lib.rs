@@ -35,7 +35,7 @@ pub use attempt::Attempt;
 pub use body::{Body, BodyState};
 pub use control::{CacheStatus, CacheVerdict, Control, LimitVerdict};
 pub use cost::{Cost, CostLine, CostState};
-pub use encoding::{DecodeError, Encoded};
+pub use encoding::{Binary, DecodeError, Encoded, Input};
 pub use id::{KeyId, OrgId, RecordId};
 pub use log_record::{LogRecord, RecordedError};
 pub use money::{Money, MoneyError};

@@ -11,6 +11,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use smallvec::SmallVec;
 
+use crate::{Binary, DecodeError, Input};
+
 /// Which way the tokens went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -307,6 +309,26 @@ pub struct Usage {
     billed: Option<(u64, u64)>,
     /// Where the numbers come from.
     pub source: UsageSource,
+}
+
+/// Leaves and units as they are; what was written by a program that keeps their order and no empty ones.
+impl Binary for Usage {
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self { tokens, units, billed, source } = self;
+        tokens.write(out);
+        units.write(out);
+        billed.write(out);
+        source.write(out);
+    }
+
+    fn read(from: &mut Input<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            tokens: Binary::read(from)?,
+            units: Binary::read(from)?,
+            billed: Binary::read(from)?,
+            source: Binary::read(from)?,
+        })
+    }
 }
 
 impl Usage {

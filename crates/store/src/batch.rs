@@ -6,7 +6,6 @@ use tachograph_record::LogRecord;
 use uuid::Uuid;
 
 use crate::StoreError;
-use crate::detail::Packer;
 use crate::packing::{PackedBody, pack, unpacked_bodies};
 use crate::tables::Entry;
 
@@ -24,8 +23,7 @@ impl Batch {
         let mut records: Vec<&LogRecord> =
             records.iter().filter(|record| seen.insert((record.asked.org, record.id))).collect();
         records.sort_by_key(|record| (record.asked.org, record.id));
-        let mut packer = Packer::new();
-        let entries = records.iter().map(|record| Entry::new(record, &mut packer)).collect::<Result<_, _>>()?;
+        let entries = records.iter().map(|record| Entry::new(record)).collect::<Result<_, _>>()?;
         let bodies = pack(unpacked_bodies(records.into_iter())).await?;
         Ok(Self { entries, bodies })
     }

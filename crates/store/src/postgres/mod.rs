@@ -27,8 +27,7 @@ use self::error::{passes, sort};
 use crate::batch::Batch;
 use crate::migrate::{self, Step};
 use crate::tables::{
-    BODIES, CostColumns, Entry, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_progress,
-    read_repricing,
+    BODIES, Entry, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_progress, read_repricing,
 };
 use crate::{
     BadSql, Breakdown, Document, Expired, Expiry, Filter, FormerCost, GatewayProgress, Groups, KeyRow, Mark, MarkKind,
@@ -118,7 +117,7 @@ impl PostgresStore {
         for NewCost { id, cost } in costs {
             let mut former = sql::keep_former_cost::<Postgres>(audit.org, *id, audit.id);
             within(WRITE, former.build().execute(&mut *transaction)).await?;
-            let mut change = sql::change_cost::<Postgres>(audit.org, *id, &CostColumns::of(cost)?);
+            let mut change = sql::change_cost::<Postgres>(audit.org, *id, cost)?;
             changed += within(WRITE, change.build().execute(&mut *transaction)).await?.rows_affected();
         }
         insert::insert(&mut transaction, &REPRICINGS, &[RepricingEntry::new(audit)]).await?;

@@ -97,7 +97,16 @@ pub(crate) fn keep_former_cost<D: Dialect>(org: OrgId, id: RecordId, repricing: 
 }
 
 /// Gives a row another cost.
-pub(crate) fn change_cost<D: Dialect>(org: OrgId, id: RecordId, cost: &crate::tables::CostColumns) -> QueryBuilder<D> {
+///
+/// # Errors
+/// Where the cost cannot be written.
+pub(crate) fn change_cost<D: Dialect>(
+    org: OrgId,
+    id: RecordId,
+    cost: &CostState,
+) -> Result<QueryBuilder<D>, StoreError> {
+    let text = CostColumns::text(cost)?;
+    let cost = CostColumns::of(cost);
     let mut sql = QueryBuilder::new("UPDATE requests SET cost_state = ");
     D::bind_text(&mut sql, cost.state);
     let (nano, rest) = cost.columns.unzip();
@@ -108,7 +117,7 @@ pub(crate) fn change_cost<D: Dialect>(org: OrgId, id: RecordId, cost: &crate::ta
             None => drop(sql.push("NULL")),
         }
     }
-    for (column, text) in [(", cost_outsize = ", &cost.outsize), (", cost = ", &cost.text)] {
+    for (column, text) in [(", cost_outsize = ", &cost.outsize), (", cost = ", &text)] {
         sql.push(column);
         match text {
             Some(text) => D::bind_text(&mut sql, &text::stored(text)),
@@ -124,5 +133,5 @@ pub(crate) fn change_cost<D: Dialect>(org: OrgId, id: RecordId, cost: &crate::ta
         }
     }
     super::push_row(&mut sql, org, id);
-    sql
+    Ok(sql)
 }

@@ -32,8 +32,7 @@ use self::error::{is_busy, passes, sort};
 use crate::batch::Batch;
 use crate::migrate::{self, Step};
 use crate::tables::{
-    BODIES, CostColumns, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_progress,
-    read_repricing,
+    BODIES, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_progress, read_repricing,
 };
 use crate::{
     BadSql, Breakdown, Document, Expired, Expiry, Filter, FormerCost, GatewayProgress, Groups, KeyRow, Mark, MarkKind,
@@ -273,7 +272,7 @@ impl Store for SqliteStore {
             for NewCost { id, cost } in costs {
                 let mut former = sql::keep_former_cost::<Sqlite>(audit.org, *id, audit.id);
                 former.build().execute(&mut *transaction).await.map_err(sort)?;
-                let mut change = sql::change_cost::<Sqlite>(audit.org, *id, &CostColumns::of(cost)?);
+                let mut change = sql::change_cost::<Sqlite>(audit.org, *id, cost)?;
                 changed += change.build().execute(&mut *transaction).await.map_err(sort)?.rows_affected();
             }
             insert::insert(&mut transaction, &REPRICINGS, &[RepricingEntry::new(audit)]).await?;

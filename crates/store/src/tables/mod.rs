@@ -12,7 +12,7 @@ pub(crate) use documents::{DOCUMENTS, read_document};
 pub(crate) use gateways::{GATEWAYS, read_progress};
 pub(crate) use keys::{KEYS, read_key};
 pub(crate) use repricings::{REPRICINGS, RepricingEntry, read_repricing};
-pub(crate) use requests::{CostColumns, Entry, REQUESTS, read_control, read_row};
+pub(crate) use requests::{CostColumns, Entry, REQUESTS, read_control, read_parameters, read_row, says_all};
 
 use uuid::Uuid;
 

@@ -1,6 +1,5 @@
 //! Rows: one for each call.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -14,34 +13,41 @@ use tachograph_record::{
 use uuid::Uuid;
 
 use super::{Column, Source, Table, Value};
-use crate::detail::{Detail, Packer, Part};
+use crate::detail::{self, Detail};
 use crate::query::{nano_parts, retry_cost};
 use crate::row::clamped;
 use crate::{Row, StoreError, StoredBody, text};
 
-/// How a cost is written: what is summed, what is too large to be, and the text with its working.
+/// How a cost is written: what is summed, and what is too large to be.
 pub(crate) struct CostColumns {
     pub(crate) state: &'static str,
     pub(crate) columns: Option<(i64, i64)>,
     pub(crate) outsize: Option<String>,
-    pub(crate) text: Option<String>,
     /// Fresh input, cache read, cache write and output, in nano-dollars.
     pub(crate) parts: Option<[i64; 4]>,
 }
 
 impl CostColumns {
-    pub(crate) fn of(cost: &CostState) -> Result<Self, StoreError> {
+    pub(crate) fn of(cost: &CostState) -> Self {
         let total = cost.total();
         let columns = total.and_then(Money::to_columns);
-        let needs_no_text = matches!(cost, CostState::UnknownModel | CostState::NoUsage);
-        Ok(Self {
+        Self {
             state: cost.code(),
             columns,
             outsize: total.filter(|_| columns.is_none()).map(|total| total.to_string()),
-            text: if needs_no_text { None } else { Some(json(cost)?) },
             parts: nano_parts(cost),
-        })
+        }
     }
+
+    /// A cost's text with its working, where its state does not say all.
+    pub(crate) fn text(cost: &CostState) -> Result<Option<String>, StoreError> {
+        some_unless(says_all(cost), || json(cost))
+    }
+}
+
+/// Whether a cost's state says all there is to say of it.
+pub(crate) const fn says_all(cost: &CostState) -> bool {
+    matches!(cost, CostState::UnknownModel | CostState::NoUsage)
 }
 
 /// A row with those of its parts that are stored as text already written.
@@ -55,35 +61,16 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(record: &LogRecord, packer: &mut Packer) -> Result<Self, StoreError> {
+    pub(crate) fn new(record: &LogRecord) -> Result<Self, StoreError> {
         let row = Row::from(record);
-        let (properties, property_order) = write_properties(&row.attribution.properties)?;
+        let (properties, order) = write_properties(&row.attribution.properties)?;
         let served = row.control.cache.as_ref().filter(|cache| cache.status.served());
-        let cost = CostColumns::of(&row.cost)?;
-        let texts = [
-            (Part::Parameters, some_unless(row.parameters.is_empty(), || json(&row.parameters))?),
-            (Part::Control, some_unless(row.control.is_empty(), || json(&row.control))?),
-            (Part::NativeFinish, row.native_finish_reason.as_ref().map(json).transpose()?),
-            (Part::ProviderCost, row.provider_cost.map(|cost| cost.to_string())),
-            (Part::Order, property_order),
-            (Part::Usage, row.usage.as_ref().map(json).transpose()?),
-            (Part::Attempts, some_unless(row.attempts.is_empty(), || json(&row.attempts))?),
-            (Part::Sent, row.timing.upstream_sent_us.map(|sent| sent.to_string())),
-        ];
-        for (part, text) in &texts {
-            if let Some(text) = text {
-                packer.push(*part, text);
-            }
-        }
-        if let Some(text) = &cost.text {
-            packer.push(Part::Cost, text);
-        }
         Ok(Self {
-            cost,
+            cost: CostColumns::of(&row.cost),
             retries: retry_cost(&row).and_then(Money::to_columns),
             saved: served.and_then(|cache| cache.saved).and_then(Money::to_columns),
             properties,
-            detail: packer.finish(),
+            detail: detail::write(&row, &record.asked.parameters, &order),
             row,
         })
     }
@@ -201,58 +188,19 @@ pub(crate) const REQUESTS: Table<Entry> = Table {
     weight: Entry::weight,
 };
 
-/// A row's packed detail, with the columns that hold the same in rows written before there was one, or that changed since.
-struct Told<'a, S> {
-    detail: Detail,
-    source: &'a S,
-}
-
-impl<'a, S: Source> Told<'a, S> {
-    fn read(source: &'a S) -> Result<Self, StoreError> {
-        Ok(Self { detail: Detail::read(source.bytes("detail")?.as_deref())?, source })
-    }
-
-    fn text(&self, part: Part, column: &str) -> Result<Option<Cow<'_, str>>, StoreError> {
-        if let Some(text) = self.source.text(column)? {
-            return Ok(Some(text.into()));
-        }
-        Ok(self.detail.text(part).map(Cow::Borrowed))
-    }
-
-    fn json<T: serde::de::DeserializeOwned>(&self, part: Part, column: &str) -> Result<Option<T>, StoreError> {
-        let value = self.text(part, column)?.map(|text| serde_json::from_str(&text)).transpose();
-        value.map_err(|why| StoreError::unreadable(column, why))
-    }
-
-    fn native_finish_reason(&self) -> Result<Option<String>, StoreError> {
-        match self.source.text("native_finish_reason")? {
-            Some(text) => Ok(Some(text)),
-            None => self.json(Part::NativeFinish, "native_finish_reason"),
-        }
-    }
-
-    fn sent(&self) -> Result<Option<u64>, StoreError> {
-        match self.source.count("upstream_sent_us")? {
-            Some(sent) => Ok(Some(sent)),
-            None => self.detail.text(Part::Sent).map(|sent| read_code("upstream_sent_us", sent)).transpose(),
-        }
-    }
-
-    fn provider_cost(&self) -> Result<Option<Money>, StoreError> {
-        self.text(Part::ProviderCost, "provider_cost")?.map(|text| read_code("provider_cost", &text)).transpose()
-    }
-}
-
 /// What the gateway decided, of a row of which the columns `detail` and `control` were asked for.
 pub(crate) fn read_control(source: &impl Source) -> Result<Control, StoreError> {
-    Ok(Told::read(source)?.json(Part::Control, "control")?.unwrap_or_default())
+    let detail = Detail::read(source.bytes("detail")?)?;
+    Ok(read_json(source, "control")?.unwrap_or(detail.control))
 }
 
 pub(crate) fn read_row(source: &impl Source) -> Result<Row, StoreError> {
     let id: Uuid = source.some_id("id")?;
     let row = || -> Result<Row, StoreError> {
-        let told = Told::read(source)?;
-        let parameters = told.text(Part::Parameters, "parameters")?;
+        // A column of its own goes first: the row was written before there was a detail, or changed since.
+        let detail = Detail::read(source.bytes("detail")?)?;
+        let parameters = source.text("parameters")?.map(|text| read_parameters(&text)).transpose()?;
+        let provider_cost = source.text("provider_cost")?.map(|text| read_code("provider_cost", &text)).transpose()?;
         Ok(Row {
             id: id.into(),
             org: source.some_id("org_id")?.into(),
@@ -267,20 +215,20 @@ pub(crate) fn read_row(source: &impl Source) -> Result<Row, StoreError> {
             requested_model: source.text("requested_model")?,
             provider: source.text("provider")?,
             stream: source.flag("stream")?,
-            parameters: parameters.map(|text| read_parameters(&text)).transpose()?.unwrap_or_default(),
-            attribution: read_attribution(source, &told)?,
-            attempts: told.json(Part::Attempts, "attempts")?.unwrap_or_default(),
+            parameters: parameters.unwrap_or_else(|| detail.parameters.to_json()),
+            attribution: read_attribution(source, detail.order)?,
+            attempts: read_json(source, "attempts")?.unwrap_or(detail.attempts),
             status: source.int("status")?.map(|status| read_number("status", status)).transpose()?,
             outcome: read_code("outcome", &source.some_text("outcome")?)?,
             error: read_error(source)?,
             finish_reason: source.text("finish_reason")?,
-            native_finish_reason: told.native_finish_reason()?,
+            native_finish_reason: source.text("native_finish_reason")?.or(detail.native_finish_reason),
             service_tier: source.text("service_tier")?,
-            timing: read_timing(source, &told)?,
-            usage: told.json(Part::Usage, "usage")?,
-            cost: read_cost(source, &told)?,
-            provider_cost: told.provider_cost()?,
-            control: told.json(Part::Control, "control")?.unwrap_or_default(),
+            timing: read_timing(source, detail.sent_us)?,
+            usage: read_json(source, "usage")?.or(detail.usage),
+            cost: read_cost(source, detail.cost)?,
+            provider_cost: provider_cost.or(detail.provider_cost),
+            control: read_json(source, "control")?.unwrap_or(detail.control),
             trace_id: source.text("trace_id")?,
             span_id: source.text("span_id")?,
             parent_span_id: source.text("parent_span_id")?,
@@ -334,10 +282,10 @@ fn read_json<T: serde::de::DeserializeOwned>(source: &impl Source, column: &str)
     value.map_err(|why| StoreError::unreadable(column, why))
 }
 
-fn read_timing<S: Source>(source: &S, told: &Told<'_, S>) -> Result<Timing, StoreError> {
+fn read_timing(source: &impl Source, sent_us: Option<u64>) -> Result<Timing, StoreError> {
     Ok(Timing {
         received_at: Timestamp::from_micros(source.some_int("received_at")?),
-        upstream_sent_us: told.sent()?,
+        upstream_sent_us: source.count("upstream_sent_us")?.or(sent_us),
         first_byte_us: source.count("first_byte_us")?,
         first_token_us: source.count("first_token_us")?,
         end_us: source.some_count("end_us")?,
@@ -349,15 +297,15 @@ fn read_error(source: &impl Source) -> Result<Option<RecordedError>, StoreError>
     Ok(Some(RecordedError { kind, code: source.text("error_code")?, message: source.some_text("error_message")? }))
 }
 
-fn read_cost<S: Source>(source: &S, told: &Told<'_, S>) -> Result<CostState, StoreError> {
+fn read_cost(source: &impl Source, told: Option<CostState>) -> Result<CostState, StoreError> {
     let code = source.some_text("cost_state")?;
     if let Some(known) = [CostState::UnknownModel, CostState::NoUsage].into_iter().find(|state| state.code() == code) {
         return Ok(known);
     }
-    told.json(Part::Cost, "cost")?.ok_or_else(|| StoreError::unreadable("cost_state", "an unknown state"))
+    read_json(source, "cost")?.or(told).ok_or_else(|| StoreError::unreadable("cost_state", "an unknown state"))
 }
 
-fn read_attribution<S: Source>(source: &S, told: &Told<'_, S>) -> Result<Attribution, StoreError> {
+fn read_attribution(source: &impl Source, order: Vec<String>) -> Result<Attribution, StoreError> {
     let session = match source.text("session_id")? {
         Some(id) => Some(SessionRef { id, path: source.text("session_path")?, name: source.text("session_name")? }),
         None => None,
@@ -366,21 +314,24 @@ fn read_attribution<S: Source>(source: &S, told: &Told<'_, S>) -> Result<Attribu
         Some(id) => Some(PromptRef { id, version: source.text("prompt_version")? }),
         None => None,
     };
-    let order = told.json(Part::Order, "property_order")?;
+    let order = read_json(source, "property_order")?.or((!order.is_empty()).then_some(order));
     let properties = read_properties(read_json(source, "properties")?.unwrap_or_default(), order)?;
     Ok(Attribution { user: source.text("user_id")?, session, prompt, properties })
 }
 
 /// Properties as a JSON object, and their names in the order they came where there are several: jsonb keeps no order.
 /// Names and values are in their stored form, since jsonb knows no U+0000 either.
-fn write_properties(properties: &[(String, String)]) -> Result<(Option<String>, Option<String>), StoreError> {
+fn write_properties(properties: &[(String, String)]) -> Result<(Option<String>, Vec<String>), StoreError> {
+    if properties.is_empty() {
+        return Ok((None, Vec::new()));
+    }
     let object: Map<String, Json> = properties
         .iter()
         .map(|(name, value)| (text::stored(name).into_owned(), text::stored(value).into_owned().into()))
         .collect();
-    let names: Vec<&String> = object.keys().collect();
-    let object_text = some_unless(object.is_empty(), || json(&object))?;
-    Ok((object_text, some_unless(names.len() < 2, || json(&names))?))
+    let object_text = json(&object)?;
+    let names = if object.len() < 2 { Vec::new() } else { object.keys().cloned().collect() };
+    Ok((Some(object_text), names))
 }
 
 fn read_properties(object: Map<String, Json>, order: Option<Vec<String>>) -> Result<Vec<(String, String)>, StoreError> {
@@ -394,7 +345,7 @@ fn read_properties(object: Map<String, Json>, order: Option<Vec<String>>) -> Res
 
 /// Reads an object member by member. A value as deeply nested as a request may be would, one level further down inside
 /// the object, be refused as too deep.
-fn read_parameters(text: &str) -> Result<Map<String, Json>, StoreError> {
+pub(crate) fn read_parameters(text: &str) -> Result<Map<String, Json>, StoreError> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
         type Value = Map<String, Json>;
