@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tachograph_reply::ApiError;
 
 /// How long an answer is kept where nobody says, as Helicone keeps it.
@@ -12,6 +12,7 @@ pub const USUAL_TTL: Duration = Duration::from_secs(7 * 86_400);
 const LONGEST_TTL: u64 = 365 * 86_400;
 /// So many answers to one request are kept, at most.
 const MOST_BUCKETS: u32 = 20;
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A longer key is no key.
 const LONGEST_IDEMPOTENCY_KEY: usize = 255;
 
@@ -66,9 +67,13 @@ impl Wish {
     /// 400, where a bucket's size is not a number from 1 to 20, fields to be ignored cannot be read, or an idempotency
     /// key is empty, too long or not ASCII.
     pub fn of(headers: &HeaderMap, usual: Usual) -> Result<Self, ApiError> {
+        // One pass over the names: most calls say nothing of a cache.
+        let ours = |prefix: &'static str| {
+            headers.iter().filter_map(move |(name, value)| Some((name.as_str().strip_prefix(prefix)?, value)))
+        };
+        let ours: Vec<(&str, &HeaderValue)> = ours("helicone-cache-").chain(ours("tachograph-cache-")).collect();
         let text = |name: &str| {
-            let value = ["helicone-cache-", "tachograph-cache-"];
-            let value = value.iter().find_map(|prefix| headers.get(format!("{prefix}{name}")))?;
+            let (_, value) = ours.iter().find(|(held, _)| *held == name)?;
             value.to_str().ok().map(str::trim)
         };
         let flag = |name: &str| text(name).map(|value| value.eq_ignore_ascii_case("true"));
@@ -128,7 +133,7 @@ fn fields(text: &str) -> Result<Vec<String>, ApiError> {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let text = value.to_str().ok().map(str::trim).filter(|text| !text.is_empty());
     match text.filter(|text| text.len() <= LONGEST_IDEMPOTENCY_KEY) {
         Some(text) => Ok(Some(text.to_owned())),

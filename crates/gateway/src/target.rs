@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tachograph_providers::{DialectId, Registry};
 use tachograph_reply::{ApiError, ErrorKind};
 
@@ -13,19 +13,26 @@ use crate::endpoint::{Endpoint, Endpoints};
 use crate::place::Place;
 
 /// The headers that name a target, the first before the others.
-const HEADERS: [&str; 4] =
-    ["helicone-openai-api-base", "tachograph-openai-api-base", "helicone-target-url", "tachograph-target-url"];
+const HEADERS: [HeaderName; 4] = [
+    HeaderName::from_static("helicone-openai-api-base"),
+    HeaderName::from_static("tachograph-openai-api-base"),
+    HeaderName::from_static("helicone-target-url"),
+    HeaderName::from_static("tachograph-target-url"),
+];
+
+/// The headers that list targets.
+const LISTS: [HeaderName; 2] =
+    [HeaderName::from_static("helicone-fallbacks"), HeaderName::from_static("tachograph-fallbacks")];
 
 /// Whether a request names the URL that it is meant for, or a list of them.
 #[must_use]
 pub fn names_target(headers: &HeaderMap) -> bool {
-    let lists = ["helicone-fallbacks", "tachograph-fallbacks"];
-    HEADERS.iter().chain(&lists).any(|name| headers.contains_key(*name))
+    HEADERS.iter().chain(&LISTS).any(|name| headers.contains_key(name))
 }
 
 /// The URL that a request names.
 pub(crate) fn named(headers: &HeaderMap) -> Option<HeaderValue> {
-    HEADERS.iter().find_map(|name| headers.get(*name).cloned())
+    HEADERS.iter().find_map(|name| headers.get(name).cloned())
 }
 
 impl Endpoints {

@@ -16,6 +16,8 @@ pub struct Told {
     pub omit_response: bool,
 }
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The rest of a header's name behind `helicone-` or `tachograph-`.
 fn ours(name: &HeaderName) -> Option<&str> {
     let name = name.as_str();
@@ -65,7 +67,7 @@ fn text(value: &HeaderValue) -> String {
 /// The trace and span id of a W3C `traceparent` header.
 #[must_use]
 pub fn traceparent(headers: &HeaderMap) -> Option<(String, String)> {
-    let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
+    let mut parts = headers.get(TRACEPARENT)?.to_str().ok()?.split('-');
     let (_version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
     let is_id = |id: &str, len: usize| {
         id.len() == len && id.bytes().all(|b| b.is_ascii_hexdigit()) && id.bytes().any(|b| b != b'0')

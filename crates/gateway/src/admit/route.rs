@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use tachograph_providers::{Api, DialectId};
 use tachograph_reply::{ApiError, ErrorShape};
 
 use crate::call::Way;
 use crate::endpoint::{Endpoint, Endpoints};
 
+/// The headers that name a provider, the first before the other.
+const PROVIDER: [HeaderName; 2] =
+    [HeaderName::from_static("helicone-provider"), HeaderName::from_static("tachograph-provider")];
+/// What Google's clients send, and Anthropic's.
+const GOOGLES: HeaderName = HeaderName::from_static("x-goog-api-key");
+const ANTHROPICS: HeaderName = HeaderName::from_static("anthropic-version");
 /// Where a session's query names the model.
 const MODEL_IN_QUERY: &str = "model={model%}";
 
@@ -33,12 +39,12 @@ impl Route {
 
 /// The shape in which a client of this path reads errors.
 pub(super) fn shape_of(head: &Parts) -> ErrorShape {
-    if head.uri.path().contains("/v1beta/") || head.headers.contains_key("x-goog-api-key") {
+    if head.uri.path().contains("/v1beta/") || head.headers.contains_key(GOOGLES) {
         return ErrorShape::Gemini;
     }
     match Api::of_path(head.uri.path()) {
         Some(api) => api.error_shape(),
-        None if head.headers.contains_key("anthropic-version") => ErrorShape::Anthropic,
+        None if head.headers.contains_key(ANTHROPICS) => ErrorShape::Anthropic,
         None => ErrorShape::OpenAi,
     }
 }
@@ -144,7 +150,7 @@ fn kept_at_provider(path_and_query: &str, endpoints: &Endpoints, named: Option<&
 
 /// The provider that a header names. It must be asked before our own headers are taken out.
 pub(super) fn named_provider(headers: &http::HeaderMap) -> Option<String> {
-    let named = ["helicone-provider", "tachograph-provider"].iter().find_map(|name| headers.get(*name))?;
+    let named = PROVIDER.iter().find_map(|name| headers.get(name))?;
     Some(named.to_str().ok()?.trim().to_ascii_lowercase())
 }
 

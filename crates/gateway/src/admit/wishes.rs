@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use tachograph_routing::Backoff;
 
 use crate::call::Retries;
@@ -17,21 +17,26 @@ const LONGEST_WAIT: f64 = 60_000.0;
 /// `-factor`, `-min-timeout` and `-max-timeout` (ms). `true` turns repetitions on; `false`, `0` and `no` turn all of them
 /// off, also those of the configuration. What cannot be read counts as absent.
 pub(super) fn retries(headers: &HeaderMap) -> Option<Retries> {
+    // One pass over the names: most calls say nothing of retries.
+    let ours = |prefix: &'static str| {
+        headers.iter().filter_map(move |(name, value)| Some((name.as_str().strip_prefix(prefix)?, value)))
+    };
+    let ours: Vec<(&str, &HeaderValue)> = ours("helicone-retry-").chain(ours("tachograph-retry-")).collect();
     let text = |name: &str| {
-        let value = ["helicone-", "tachograph-"].iter().find_map(|prefix| headers.get(format!("{prefix}{name}")))?;
+        let (_, value) = ours.iter().find(|(held, _)| *held == name)?;
         value.to_str().ok().map(str::trim)
     };
     let number = |name: &str| text(name)?.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
-    let enabled = text("retry-enabled")?;
+    let enabled = text("enabled")?;
     let ms =
         |name: &str, usual: f64| Duration::from_secs_f64(number(name).unwrap_or(usual).min(LONGEST_WAIT) / 1_000.0);
     let is_off = ["false", "0", "no", ""].iter().any(|off| enabled.eq_ignore_ascii_case(off));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and ten")]
-    let tries = number("retry-num").unwrap_or(5.0).clamp(1.0, f64::from(MOST_TRIES)) as u32;
+    let tries = number("num").unwrap_or(5.0).clamp(1.0, f64::from(MOST_TRIES)) as u32;
     let backoff = Backoff {
-        min: ms("retry-min-timeout", 1_000.0),
-        max: ms("retry-max-timeout", 10_000.0),
-        factor: number("retry-factor").unwrap_or(2.0),
+        min: ms("min-timeout", 1_000.0),
+        max: ms("max-timeout", 10_000.0),
+        factor: number("factor").unwrap_or(2.0),
     };
     Some(Retries { tries: if is_off { 1 } else { tries }, backoff })
 }
@@ -70,7 +75,7 @@ pub(super) fn handling(headers: &HeaderMap) -> Handling {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     use super::*;
 

@@ -109,7 +109,8 @@ impl Pool {
                 Err((None, error)) => return Err(SendError::Broken(error)),
             }
         }
-        let opened = self.open(&target, &lane).await?;
+        // Boxed: connecting takes kilobytes of state that a kept connection has no use for.
+        let opened = Box::pin(self.open(&target, &lane)).await?;
         exchange(opened, request, &target, &lane).await.map_err(|(_, error)| SendError::Broken(error))
     }
 

@@ -1,11 +1,11 @@
 //! What rows were said to cost before they were restated.
 
 use sqlx::QueryBuilder;
-use tachograph_record::{Money, OrgId, RecordId, Timestamp};
+use tachograph_record::{CostState, Money, OrgId, RecordId, Timestamp};
 
 use super::Dialect;
 use crate::repricing::FormerCost;
-use crate::tables::{REQUESTS, Source};
+use crate::tables::{CostColumns, REQUESTS, Source};
 use crate::{StoreError, text};
 
 /// What of a row its cost is, in every table that holds one.

@@ -1,6 +1,10 @@
 //! Writing rows into SQLite.
 
-use sqlx::{Row as _, Sqlite, SqliteConnection};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments as _, AssertSqlSafe, Row as _, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::error::sort;
@@ -26,25 +30,40 @@ pub(super) async fn insert<T>(
 ) -> Result<usize, StoreError> {
     let mut new = 0;
     for run in runs(table, items, SIZES[0], BYTES).into_iter().flat_map(in_sizes) {
-        let mut sql = insert_into::<Sqlite, T>(table);
-        sql.push_values(run, |mut row, item| {
+        let mut values = SqliteArguments::default();
+        values.reserve(run.len() * table.columns.len(), 0);
+        for item in run {
             for column in table.columns {
-                match column.value {
-                    Value::Id(value) => row.push_bind(value(item)),
-                    Value::Int(value) => row.push_bind(value(item)),
-                    Value::Small(value) => row.push_bind(value(item)),
-                    Value::Flag(value) => row.push_bind(value(item)),
-                    Value::Text(value) => row.push_bind(value(item).map(text::stored)),
-                    Value::Object(value) => row.push_bind(value(item)),
-                    Value::Bytes(value) => row.push_bind(value(item)),
+                let added = match column.value {
+                    Value::Id(value) => values.add(value(item)),
+                    Value::Int(value) => values.add(value(item)),
+                    Value::Small(value) => values.add(value(item)),
+                    Value::Flag(value) => values.add(value(item)),
+                    Value::Text(value) => values.add(value(item).map(text::stored)),
+                    Value::Object(value) => values.add(value(item)),
+                    Value::Bytes(value) => values.add(value(item)),
                 };
+                added.map_err(|why| StoreError::Failed(format!("{} cannot be written: {why}", column.name)))?;
             }
-        });
-        sql.push(" ON CONFLICT DO NOTHING");
-        let done = sql.build().execute(&mut *connection).await.map_err(sort)?;
+        }
+        let statement = sqlx::query_with(AssertSqlSafe(statement(table, run.len())), values);
+        let done = statement.execute(&mut *connection).await.map_err(sort)?;
         new += usize::try_from(done.rows_affected()).unwrap_or(usize::MAX);
     }
     Ok(new)
+}
+
+/// The statement that inserts so many rows into a table. It is written once: of many rows it has thousands of parameters.
+fn statement<T>(table: &Table<T>, rows: usize) -> Arc<str> {
+    static WRITTEN: Mutex<BTreeMap<(&'static str, usize), Arc<str>>> = Mutex::new(BTreeMap::new());
+    let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = written.entry((table.name, rows)).or_insert_with(|| {
+        let row = format!("({})", vec!["?"; table.columns.len()].join(", "));
+        let mut sql = insert_into::<Sqlite, T>(table);
+        sql.push(format_args!("VALUES {} ON CONFLICT DO NOTHING", vec![row; rows].join(", ")));
+        sql.sql().as_str().into()
+    });
+    text.clone()
 }
 
 /// Cuts a run into pieces of the few sizes, the largest first.
