@@ -38,7 +38,7 @@ pub(crate) fn cleaned(rules: &[TextRule], text: &str, depth: usize, found: &mut 
 }
 
 /// The end of a string's inside, and whether a quote closes it.
-fn string_end(bytes: &[u8], mut at: usize) -> (usize, bool) {
+pub(crate) fn string_end(bytes: &[u8], mut at: usize) -> (usize, bool) {
     while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at.min(bytes.len())..]) {
         at += found;
         if bytes[at] == b'"' {

@@ -23,6 +23,7 @@
 
 mod builtin;
 mod filter;
+mod growth;
 mod json;
 mod policy;
 mod redactor;

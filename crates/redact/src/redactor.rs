@@ -236,7 +236,7 @@ impl Rules {
             return;
         }
         let bytes = body.bytes();
-        if self.places.is_empty() && !stream::is_stream(&bytes) && !self.filter.may_find_escaped(&bytes) {
+        if self.places.is_empty() && !self.may_find(&bytes) {
             return;
         }
         let new = match std::str::from_utf8(&bytes) {
@@ -248,6 +248,12 @@ impl Rules {
             Some(None) => {}
             None => body.omit(),
         }
+    }
+
+    /// Whether a text rule may find something in a body.
+    fn may_find(&self, body: &[u8]) -> bool {
+        let stream = stream::is_stream(body).then(|| str::from_utf8(body).ok()).flatten();
+        stream.map_or_else(|| self.filter.may_find_escaped(body), |text| stream::may_find(&self.filter, text))
     }
 
     /// The new text, if it is another; nothing at all where it cannot be known what may be kept.
@@ -359,7 +365,7 @@ mod tests {
         #[test]
         fn the_first_look_changes_nothing_but_the_time_it_takes(
             picked in proptest::collection::vec(0..PIECES.len(), 0..12),
-            in_json in any::<bool>(),
+            form in 0..3,
         ) {
             static BOTH: LazyLock<[Rules; 2]> = LazyLock::new(|| {
                 let redact = ["secrets", "email"].map(|name| Rule::Builtin(name.to_owned())).to_vec();
@@ -368,7 +374,18 @@ mod tests {
                 [Rules { filter: Filter::open(), ..quick.clone() }, quick]
             });
             let text: String = picked.iter().map(|&at| PIECES[at]).collect();
-            let text = if in_json { format!("{{\"content\":\"{text}\"}}") } else { text };
+            let text = match form {
+                0 => text,
+                1 => format!("{{\"content\":\"{text}\"}}"),
+                // Each piece cut in two, over two texts and several shapes of events.
+                _ => picked.iter().enumerate().map(|(number, &at)| {
+                    let (piece, index) = (PIECES[at], at % 5 / 4);
+                    let cut = piece.char_indices().nth(number % 3).map_or(piece.len(), |(cut, _)| cut);
+                    let more = if number % 4 == 1 { format!(",\"n\":{number}") } else { String::new() };
+                    let event = |text: &str| format!("data: {{\"c\":[{{\"index\":{index},\"text\":\"{text}\"}}]{more}}}\n\n");
+                    event(&piece[..cut]) + &event(&piece[cut..])
+                }).collect(),
+            };
             let clean = |rules: &Rules| {
                 let (mut body, mut found) = (Body::capture(&Bytes::from(text.clone()), 1 << 20), Found::new());
                 rules.body(&mut body, &mut found);

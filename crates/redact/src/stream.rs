@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::filter::Filter;
+use crate::growth::Growth;
 use crate::json;
 use crate::rule::{PlaceRule, TextRule, clean, hits};
 
@@ -41,6 +43,34 @@ pub(crate) fn is_stream(text: &[u8]) -> bool {
 
 fn is_object(line: &[u8]) -> bool {
     line.starts_with(b"{") && line.trim_ascii_end().ends_with(b"}")
+}
+
+/// Whether a rule may find something in a stream: in what stands in it, or in a text as it grows over its events.
+pub(crate) fn may_find(filter: &Filter, text: &str) -> bool {
+    if filter.may_find_escaped(text.as_bytes()) {
+        return true;
+    }
+    let mut growth = Growth::default();
+    for line in text.split_inclusive('\n') {
+        let (_, event, _) = parts(line);
+        if is_event(event) && growth.push(event).is_none() {
+            return true;
+        }
+    }
+    growth.texts().any(|text| filter.may_find(text.as_bytes()))
+}
+
+/// What stands before the JSON of a line (`data: `), the rest without the line's end, and the end.
+fn parts(line: &str) -> (&str, &str, &str) {
+    let text = line.trim_end_matches(['\n', '\r']);
+    let end = &line[text.len()..];
+    let behind = text.strip_prefix("data:").map_or(0, |rest| text.len() - rest.trim_start().len());
+    let (before, text) = text.split_at(behind);
+    (before, text, end)
+}
+
+fn is_event(text: &str) -> bool {
+    text.starts_with(['{', '['])
 }
 
 /// The stream without what the rules find; `None` where they find nothing.
@@ -84,25 +114,24 @@ pub(crate) fn cleaned(
 
 impl<'a> Line<'a> {
     fn read(whole: &'a str) -> Self {
-        let text = whole.trim_end_matches(['\n', '\r']);
-        let end = &whole[text.len()..];
-        let behind = text.strip_prefix("data:").map_or(0, |rest| text.len() - rest.trim_start().len());
-        let (before, text) = text.split_at(behind);
-        let event = text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten();
+        let (before, text, end) = parts(whole);
+        let event = is_event(text).then(|| serde_json::from_str(text).ok()).flatten();
         Self { before, text, end, event, changed: false }
     }
 }
 
 /// Members of an event that tell which of several texts it adds to.
-const WHICH: [&str; 6] = ["type", "index", "output_index", "content_index", "summary_index", "item_id"];
+pub(crate) const WHICH: [&str; 6] = ["type", "index", "output_index", "content_index", "summary_index", "item_id"];
 
 /// Cleans every text as it grows over the events.
 fn grown(rules: &[TextRule], lines: &mut [Line<'_>], found: &mut impl FnMut(&str)) {
     let mut texts: HashMap<String, Vec<Piece>> = HashMap::new();
     for (at, line) in lines.iter().enumerate() {
         let Some(event) = &line.event else { continue };
-        let which: String = WHICH.iter().filter_map(|name| Some(format!("{name}={}|", event.get(*name)?))).collect();
-        collect(event, String::new(), &which, at, &mut texts);
+        collect(event, &mut |key, pointer, text| {
+            let piece = Piece { line: at, pointer, text: text.to_owned() };
+            texts.entry(key.to_owned()).or_default().push(piece);
+        });
     }
     for pieces in texts.into_values() {
         // The same in every event (an id, a model's name): no text that grows.
@@ -141,22 +170,33 @@ fn grown(rules: &[TextRule], lines: &mut [Line<'_>], found: &mut impl FnMut(&str
     }
 }
 
-/// Gathers the texts of an event by where they stand; elements of a list are told apart by their `index`, where they have one.
-fn collect(value: &Value, pointer: String, key: &str, line: usize, texts: &mut HashMap<String, Vec<Piece>>) {
+/// The texts that the strings of an event belong to, in the order in which they stand there.
+pub(crate) fn keys(event: &Value) -> Vec<String> {
+    let mut keys = Vec::new();
+    collect(event, &mut |key, _, _| keys.push(key.to_owned()));
+    keys
+}
+
+/// Shows every string of an event: the key of the text that it adds to, where it stands, and itself.
+fn collect(event: &Value, show: &mut impl FnMut(&str, String, &str)) {
+    let which: String = WHICH.iter().filter_map(|name| Some(format!("{name}={}|", event.get(*name)?))).collect();
+    collect_within(event, String::new(), &which, show);
+}
+
+/// Elements of a list are told apart by their `index`, where they have one.
+fn collect_within(value: &Value, pointer: String, key: &str, show: &mut impl FnMut(&str, String, &str)) {
     match value {
-        Value::String(text) => {
-            texts.entry(key.to_owned()).or_default().push(Piece { line, pointer, text: text.clone() });
-        }
+        Value::String(text) => show(key, pointer, text),
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
                 let index = item.get("index").map_or_else(|| at.to_string(), ToString::to_string);
-                collect(item, format!("{pointer}/{at}"), &format!("{key}/{index}"), line, texts);
+                collect_within(item, format!("{pointer}/{at}"), &format!("{key}/{index}"), show);
             }
         }
         Value::Object(members) => {
             for (name, item) in members {
                 let escaped = name.replace('~', "~0").replace('/', "~1");
-                collect(item, format!("{pointer}/{escaped}"), &format!("{key}/{escaped}"), line, texts);
+                collect_within(item, format!("{pointer}/{escaped}"), &format!("{key}/{escaped}"), show);
             }
         }
         _ => {}
