@@ -20,9 +20,6 @@ use std::path::Path;
 
 use row::Row;
 
-/// For how many of the largest providers the files tell where sources disagree.
-const CONFLICTS_FOR_LARGEST: usize = 30;
-
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [source, target] = &arguments[..] else {
@@ -40,9 +37,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             providers.push((first.provider.clone(), rows));
         }
     }
-    let mut sizes: Vec<usize> = providers.iter().map(|(_, rows)| rows.len()).collect();
-    sizes.sort_unstable_by(|a, b| b.cmp(a));
-    let large = sizes.get(CONFLICTS_FOR_LARGEST - 1).copied().unwrap_or(0);
     let aliases = names::aliases(&providers);
     let versions = row::versions(Path::new(source))?;
 
@@ -51,9 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (id, rows) in &mut providers {
         rows.iter_mut().for_each(settle::apply);
         rows.sort_by(|a, b| a.model.cmp(&b.model));
-        let with_conflicts = rows.len() >= large;
         let own_aliases = aliases.get(id).cloned().unwrap_or_default();
-        let (text, count) = write::provider(id, rows, &own_aliases, &versions, with_conflicts);
+        let (text, count) = write::provider(id, rows, &own_aliases, &versions);
         if count > 0 {
             std::fs::write(Path::new(target).join(format!("{id}.toml")), text)?;
             (files, models) = (files + 1, models + count);

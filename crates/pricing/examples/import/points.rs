@@ -7,6 +7,8 @@
 //! * where both tables that are kept up to date list a model, a token price that only older tables have is left out:
 //!   two current tables that do not know a batch or long-context price outweigh a snapshot of months ago. Fees, and
 //!   prices by region, deployment or size, are kept from any table;
+//! * a past price list is a whole: a class of tokens that the list of a time did not split off was billed by its parent
+//!   then, whatever is split off today (`complete_past_lists`);
 //! * a threshold written as 199,999 is the inclusive threshold 200,000; xAI's are inclusive however they are written;
 //! * what changes nothing is left out: a sub-meter that costs what its parent costs everywhere, a threshold above which
 //!   the price stays, a condition under which a fee stays.
@@ -92,6 +94,24 @@ const PARENTS: &[(&str, &str)] = &[
     ("cache_read_image", "cache_read"),
 ];
 
+/// Classes of tokens and what each is billed by where it has no price, the nearest first.
+const LINEAGE: &[(&str, &[&str])] = &[
+    ("cache_read", &["input"]),
+    ("cache_write", &["input"]),
+    ("cache_write_1h", &["cache_write", "input"]),
+    ("input_audio", &["input"]),
+    ("input_image", &["input"]),
+    ("input_video", &["input"]),
+    ("cache_read_audio", &["cache_read", "input_audio", "input"]),
+    ("cache_read_image", &["cache_read", "input_image", "input"]),
+    ("cache_write_audio", &["cache_write", "input_audio", "input"]),
+    ("output_reasoning", &["output"]),
+    ("output_citation", &["output"]),
+    ("output_audio", &["output"]),
+    ("output_image", &["output"]),
+    ("output_video", &["output"]),
+];
+
 /// The condition of a price, in the words of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Condition {
@@ -104,6 +124,12 @@ pub(crate) struct Condition {
     pub(crate) with: BTreeMap<String, String>,
     pub(crate) windows: Vec<String>,
     pub(crate) regions: Vec<String>,
+}
+
+impl Condition {
+    fn is_dated(&self) -> bool {
+        self.from.is_some() || self.until.is_some()
+    }
 }
 
 /// A price as it is written: text and base.
@@ -126,6 +152,7 @@ struct Chosen {
     rank: (usize, usize),
     amount: Amount,
     current: bool,
+    sources: Vec<String>,
 }
 
 type Table = BTreeMap<(usize, Condition), Chosen>;
@@ -142,6 +169,7 @@ pub(crate) fn of(row: &Row) -> Vec<(Condition, Amounts)> {
         }
     }
     drop_strict_twins(&mut table);
+    complete_past_lists(&mut table);
     drop_redundant(&mut table);
     let mut by_condition: BTreeMap<Condition, Amounts> = BTreeMap::new();
     for ((meter, condition), chosen) in table {
@@ -187,7 +215,7 @@ fn choose(row: &Row) -> Table {
         for condition in conditions(row, point) {
             let entry = (meter, condition);
             if table.get(&entry).is_none_or(|held| rank < held.rank) {
-                table.insert(entry, Chosen { rank, amount: amount.clone(), current });
+                table.insert(entry, Chosen { rank, amount: amount.clone(), current, sources: point.sources.clone() });
             }
         }
     }
@@ -267,6 +295,46 @@ fn rebase(price: &str, per: u64, wanted: u64) -> Option<Amount> {
 fn is_covered(meter: usize, condition: &Condition) -> bool {
     let is_special = !condition.regions.is_empty() || condition.deployment.is_some() || !condition.with.is_empty();
     METERS[meter].2 == 1_000_000 && !is_special
+}
+
+/// Writes out what a dated list leaves to be understood. A class of tokens has an undated price only, and its parent a
+/// dated one besides: where the table that dates knows the class today and did not then, or where the parent cost
+/// something else then, the class was billed by its parent. What is free today is taken to have been free.
+fn complete_past_lists(table: &mut Table) {
+    let place = |wanted: &str| METERS.iter().position(|(_, ours, _)| *ours == wanted);
+    for (class, parents) in LINEAGE {
+        let Some(class) = place(class) else { continue };
+        let parents: Vec<usize> = parents.iter().filter_map(|parent| place(parent)).collect();
+        let dates: BTreeSet<(Option<String>, Option<String>)> = table
+            .keys()
+            .filter(|(meter, condition)| parents.contains(meter) && condition.is_dated())
+            .map(|(_, condition)| (condition.from.clone(), condition.until.clone()))
+            .collect();
+        let today: Vec<Condition> = table
+            .keys()
+            .filter(|(meter, held)| *meter == class && !held.is_dated())
+            .map(|(_, held)| held.clone())
+            .collect();
+        for condition in today {
+            for (from, until) in &dates {
+                let then = Condition { from: from.clone(), until: until.clone(), ..condition.clone() };
+                let Some(held) = table.get(&(class, condition.clone())).filter(|held| held.amount.price != "0") else {
+                    continue;
+                };
+                let parent = parents.iter().find_map(|parent| {
+                    let was = table.get(&(*parent, then.clone()))?;
+                    Some((was, table.get(&(*parent, condition.clone()))))
+                });
+                let Some((was, is)) = parent.filter(|_| !table.contains_key(&(class, then.clone()))) else { continue };
+                let knows_today = was.sources.iter().any(|source| held.sources.contains(source));
+                let has_changed = is.is_some_and(|is| is.amount != was.amount);
+                if knows_today || has_changed {
+                    let (rank, amount, sources) = (was.rank, was.amount.clone(), was.sources.clone());
+                    table.insert((class, then), Chosen { rank, amount, current: true, sources });
+                }
+            }
+        }
+    }
 }
 
 /// Of "from 200,000 on" and "over 200,000" the first holds: it is the more deliberate of the two.

@@ -11,13 +11,7 @@ use crate::row::{Row, Versions};
 use crate::settle;
 
 /// A provider's file, and how many models with a price are in it.
-pub(crate) fn provider(
-    id: &str,
-    rows: &[Row],
-    aliases: &BTreeSet<String>,
-    versions: &Versions,
-    with_conflicts: bool,
-) -> (String, usize) {
+pub(crate) fn provider(id: &str, rows: &[Row], aliases: &BTreeSet<String>, versions: &Versions) -> (String, usize) {
     let mut out = String::new();
     let mut tags: Vec<&str> = rows.iter().flat_map(|row| &row.sources).map(String::as_str).collect();
     tags.sort_unstable();
@@ -45,7 +39,7 @@ pub(crate) fn provider(
         let prices = points::of(row);
         if !prices.is_empty() {
             let own = kept_aliases(id, row, aliases, &mut taken);
-            model(&mut out, row, &own, &prices, with_conflicts);
+            model(&mut out, row, &own, &prices);
             count += 1;
         }
     }
@@ -77,7 +71,7 @@ fn kept_aliases(provider: &str, row: &Row, names: &BTreeSet<String>, taken: &mut
 /// From and until.
 type Dates<'a> = (Option<&'a str>, Option<&'a str>);
 
-fn model(out: &mut String, row: &Row, aliases: &[String], prices: &[(Condition, Amounts)], with_conflicts: bool) {
+fn model(out: &mut String, row: &Row, aliases: &[String], prices: &[(Condition, Amounts)]) {
     line(out, "\n[[model]]");
     field(out, "id", &row.model);
     list(out, "aliases", aliases.iter().map(String::as_str));
@@ -95,10 +89,8 @@ fn model(out: &mut String, row: &Row, aliases: &[String], prices: &[(Condition, 
     list(out, "sources", row.sources.iter().map(String::as_str));
     let notes: Vec<String> = row.notes.iter().cloned().chain(billing_notes(row)).collect();
     list(out, "notes", notes.iter().map(String::as_str));
-    if with_conflicts {
-        let conflicts: Vec<String> = row.conflicts.iter().map(|held| conflict(&row.provider, held)).collect();
-        long_list(out, "conflicts", &conflicts);
-    }
+    let conflicts: Vec<String> = row.conflicts.iter().map(|held| conflict(&row.provider, held)).collect();
+    long_list(out, "conflicts", &conflicts);
     let mut blocks: BTreeMap<Dates<'_>, Vec<(&Condition, &Amounts)>> = BTreeMap::new();
     for (condition, amounts) in prices {
         let dates = (condition.from.as_deref(), condition.until.as_deref());
