@@ -94,6 +94,9 @@ impl<S: RecordSink> Priced<S> {
     }
 }
 
+/// Parameters of a request that its price depends on, where the answer does not say them.
+const PRICED_BY: [&str; 5] = ["size", "quality", "resolution", "steps", "search_type"];
+
 /// What a call costs that is over; `None` where its usage or its provider is not known, or where it costs nothing.
 pub(crate) fn cost_at_end(record: &LogRecord, prices: &PriceBook) -> Option<CostState> {
     let reading = &record.reading;
@@ -102,8 +105,21 @@ pub(crate) fn cost_at_end(record: &LogRecord, prices: &PriceBook) -> Option<Cost
         return None;
     }
     let provider = record.provider.as_deref()?;
-    let context =
-        PriceContext { service_tier: reading.service_tier.as_deref(), ..PriceContext::at(record.timing.received_at) };
+    let asked: Vec<(&str, &str)> = record
+        .asked
+        .parameters
+        .iter()
+        .filter_map(|(name, value)| {
+            let name = PRICED_BY.into_iter().find(|known| known.as_bytes() == &name[..])?;
+            let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
+            Some((name, std::str::from_utf8(value).ok()?))
+        })
+        .collect();
+    let context = PriceContext {
+        service_tier: reading.service_tier.as_deref(),
+        attributes: &asked,
+        ..PriceContext::at(record.timing.received_at)
+    };
     // The model as answered is the more precise name; a deployment's own name may be known only as asked.
     let names = [&reading.model, &record.provider_model, &record.asked.model].into_iter().filter_map(Option::as_deref);
     Some(first_known(&prices.for_org(record.asked.org), provider, names, &reading.usage, &context))
@@ -117,8 +133,19 @@ pub(crate) fn cost_of(row: &Row, catalog: &Catalog) -> Option<CostState> {
         return None;
     }
     let (provider, usage) = (row.provider.as_deref()?, row.usage.clone().filter(|_| !is_free(&row.api))?);
-    let context =
-        PriceContext { service_tier: row.service_tier.as_deref(), ..PriceContext::at(row.timing.received_at) };
+    let asked: Vec<(&str, String)> = PRICED_BY
+        .into_iter()
+        .filter_map(|name| {
+            let value = row.parameters.get(name)?;
+            Some((name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        })
+        .collect();
+    let asked: Vec<(&str, &str)> = asked.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let context = PriceContext {
+        service_tier: row.service_tier.as_deref(),
+        attributes: &asked,
+        ..PriceContext::at(row.timing.received_at)
+    };
     let of_provider = row.attempts.last().and_then(|attempt| attempt.model.as_deref());
     let names = [row.model.as_deref(), of_provider, row.requested_model.as_deref()].into_iter().flatten();
     Some(first_known(catalog, provider, names, &UsageReading::Known(usage), &context))

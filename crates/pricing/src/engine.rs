@@ -1,7 +1,7 @@
 //! Usage × the prices that hold = lines and their sum.
 
 use smallvec::SmallVec;
-use tachograph_record::{Cost, CostLine, CostState, Money, Quantity, Usage, UsageSource};
+use tachograph_record::{Cost, CostLine, CostState, Money, Quantity, Unit, Usage, UsageSource};
 
 use crate::PriceContext;
 use crate::book::{Condition, Decimal, Model, Multiplier, Price, PriceMeter, Rate};
@@ -32,8 +32,8 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 pub(crate) fn bill(model: &Model, usage: &Usage, context: &PriceContext<'_>, header: &Header<'_>) -> CostState {
     // Where a provider tells what it bills beside what it counted, that is what has a price.
     let usage = &*usage.billable();
-    let request =
-        Request { context, second: context.at.micros().div_euclid(MICROS_PER_SECOND), input: usage.input_total() };
+    let second = context.at.micros().div_euclid(MICROS_PER_SECOND);
+    let request = Request { context, usage, second, input: usage.input_total() };
     let mut billed: SmallVec<[Billed<'_>; 8]> = SmallVec::new();
     let mut warnings = Vec::new();
     for &(leaf, count) in usage.leaves() {
@@ -45,6 +45,7 @@ pub(crate) fn bill(model: &Model, usage: &Usage, context: &PriceContext<'_>, hea
     for &(unit, quantity) in usage.units() {
         match choose_nearest(model, rollup::unit_chain(unit), &request) {
             Some(rate) => add(&mut billed, rate, quantity.micro()),
+            None if unit == Unit::Images && add_pixels(&mut billed, model, quantity, &request) => {}
             None => warnings.push(format!("{quantity} {} have no price in the list", unit.name())),
         }
     }
@@ -83,8 +84,37 @@ fn add<'m>(billed: &mut SmallVec<[Billed<'m>; 8]>, rate: &'m Rate, count: u64) {
     }
 }
 
+/// Meters of pictures that are sold by their size, with how many pixels one counts, the likeliest first. Tables give the
+/// price of a pixel made in either column, with 0 in the other.
+const BY_PIXELS: [(PriceMeter, u64); 3] =
+    [(PriceMeter::OutputPixels, 1), (PriceMeter::InputPixels, 1), (PriceMeter::Megapixels, 1_000_000)];
+
+/// Bills whole images by their pixels, where the request says how large they are and the list has such a price.
+fn add_pixels<'m>(
+    billed: &mut SmallVec<[Billed<'m>; 8]>,
+    model: &'m Model,
+    images: Quantity,
+    request: &Request<'_>,
+) -> bool {
+    let size = request.fact("size").and_then(|size| size.split_once(['x', 'X']));
+    let pixels = size.and_then(|(width, height)| {
+        width.trim().parse::<u64>().ok()?.checked_mul(height.trim().parse().ok()?)?.checked_mul(images.micro())
+    });
+    let Some(pixels) = pixels else { return false };
+    let listed = BY_PIXELS.iter().filter_map(|&(meter, of)| Some((choose(model, meter, request)?, of)));
+    let costly = listed.clone().find(|(rate, _)| rate.price.atto > 0);
+    match costly.or_else(|| listed.clone().next()) {
+        Some((rate, of)) => {
+            add(billed, rate, pixels / of);
+            true
+        }
+        None => false,
+    }
+}
+
 struct Request<'a> {
     context: &'a PriceContext<'a>,
+    usage: &'a Usage,
     /// Seconds since the epoch.
     second: i64,
     /// All input tokens: they pick the threshold, and every token of the request is billed above it.
@@ -150,10 +180,13 @@ impl Request<'_> {
     }
 
     fn has(&self, wanted: &[(Box<str>, Box<str>)]) -> bool {
-        let has = |key: &str, value: &str| {
-            self.context.attributes.iter().any(|(held, its)| *held == key && its.eq_ignore_ascii_case(value))
-        };
-        wanted.iter().all(|(key, value)| has(key, value))
+        wanted.iter().all(|(key, value)| self.fact(key).is_some_and(|its| its.eq_ignore_ascii_case(value)))
+    }
+
+    /// What is known of how it was served, by name: what the answer said goes before what was asked for.
+    fn fact(&self, name: &str) -> Option<&str> {
+        let told = self.usage.facts().find(|(held, _)| *held == name);
+        told.or_else(|| self.context.attributes.iter().copied().find(|(held, _)| *held == name)).map(|(_, value)| value)
     }
 
     /// Whether a factor applies to a price that was chosen under this condition.
@@ -184,12 +217,13 @@ fn line(model: &Model, billed: &Billed<'_>, request: &Request<'_>, discount: Opt
         }
     }
     let of_one = if is_tokens { 1 } else { i128::from(MICRO) };
-    let dividend = price.atto.checked_mul(i128::from(billed.count))?.checked_mul(numerator)?;
+    let count = billed.count.clamp(price.least, price.most);
+    let dividend = price.atto.checked_mul(i128::from(count))?.checked_mul(numerator)?;
     let divisor = i128::from(price.reduced_per).checked_mul(of_one)?.checked_mul(denominator)?;
     let (atto, exact) = divide_half_even(dividend, divisor)?;
     Some(CostLine {
         meter: meter.name().to_owned(),
-        quantity: if is_tokens { billed.count.to_string() } else { Quantity::from_micro(billed.count).to_string() },
+        quantity: if is_tokens { count.to_string() } else { Quantity::from_micro(count).to_string() },
         price: listed(price, numerator, denominator),
         per: price.per,
         amount: Money::from_atto(atto),

@@ -50,6 +50,23 @@ pub(crate) const fn unit_chain(unit: Unit) -> &'static [PriceMeter] {
         Unit::OutputCharacters => &[OutputCharacters],
         Unit::Pages => &[Pages],
         Unit::AnnotatedPages => &[AnnotatedPages, Pages],
+        Unit::InputVideoSeconds => &[InputVideoSeconds, InputSeconds],
+        Unit::InputImages => &[InputImages],
+        Unit::InputPixels => &[InputPixels],
+        Unit::OutputPixels => &[OutputPixels],
+        Unit::Megapixels => &[Megapixels],
+        Unit::ComputeSeconds => &[ComputeSeconds],
+        Unit::XSearches => &[XSearches],
+        Unit::EnterpriseWebSearches => &[EnterpriseWebSearches],
+        Unit::AttachmentSearches => &[AttachmentSearches],
+        Unit::MapsGroundings => &[MapsGroundings],
+        Unit::CodeExecutions => &[CodeExecutions],
+        Unit::Guardrails => &[Guardrails],
+        Unit::RoutingUnits => &[RoutingUnits],
+        Unit::TextMessages => &[TextMessages],
+        Unit::OcrCredits => &[OcrCredits],
+        Unit::VectorStoreGbDays => &[VectorStoreGbDays],
+        Unit::FileSearchGbDays => &[FileSearchGbDays],
     }
 }
 

@@ -119,9 +119,55 @@ const ACME: &str = r#"
     output_character = { price = "30", per = 1000000 }
     page = { price = "1", per = 1000 }
     annotated_page = { price = "3", per = 1000 }
+    input_images = { price = "0.001", per = 1 }
+    input_video_second = { price = "0.0007", per = 1 }
+    input_pixel = { price = "0.05", per = 1000000 }
+    output_pixel = { price = "0.06", per = 1000000 }
+    megapixel = { price = "0.07", per = 1 }
+    compute_second = { price = "39.6", per = 3600 }
+    x_search = { price = "5", per = 1000 }
+    enterprise_web_search = { price = "45", per = 1000 }
+    attachment_search = { price = "10", per = 1000 }
+    maps_grounding = { price = "25", per = 1000 }
+    code_execution = { price = "5", per = 1000 }
+    guardrail = { price = "0.15", per = 1000 }
+    routing_unit = { price = "0.14", per = 1000000 }
+    text_message = { price = "0.01", per = 1 }
+    ocr_credit = { price = "0.015", per = 1 }
+    vector_store_gb_day = { price = "0.1", per = 1 }
+    file_search_gb_day = { price = "0.2", per = 1 }
     [[model.price.when]]
     with = { size = "1024x1536", quality = "high" }
     image = { price = "0.2", per = 1 }
+
+    [[model]]
+    id = "bounded"
+    [[model.price]]
+    input_second = { price = "0.036", per = 3600, at_least = "10" }
+    web_search = { price = "35", per = 1000, at_most = "1" }
+
+    [[model]]
+    id = "by-pixel"
+    [[model.price]]
+    input_pixel = { price = "2", per = 1000000 }
+    output_pixel = { price = "0", per = 1000000 }
+    [[model.price.when]]
+    with = { size = "1024x1024", quality = "high" }
+    input_pixel = { price = "4", per = 1000000 }
+
+    [[model]]
+    id = "by-megapixel"
+    [[model.price]]
+    megapixel = { price = "0.03", per = 1 }
+
+    [[model]]
+    id = "explicit-cache"
+    [[model.price]]
+    input = "2"
+    cache_read = "0.5"
+    [[model.price.when]]
+    with = { cache_type = "ephemeral" }
+    cache_read = "0.2"
 
     [[model]]
     id = "modal"
@@ -264,12 +310,93 @@ fn hard_case_23_every_unit_has_its_price() {
         (Unit::Pages, "22", "0.022"),
         (Unit::AnnotatedPages, "4", "0.012"),
         (Unit::InputSeconds, "3600", "0.111"),
+        (Unit::InputImages, "3", "0.003"),
+        (Unit::InputVideoSeconds, "10.5", "0.00735"),
+        (Unit::InputPixels, "1048576", "0.0524288"),
+        (Unit::OutputPixels, "1048576", "0.06291456"),
+        (Unit::Megapixels, "1.5", "0.105"),
+        (Unit::ComputeSeconds, "60", "0.66"),
+        (Unit::XSearches, "3", "0.015"),
+        (Unit::EnterpriseWebSearches, "1", "0.045"),
+        (Unit::AttachmentSearches, "2", "0.02"),
+        (Unit::MapsGroundings, "1", "0.025"),
+        (Unit::CodeExecutions, "2", "0.01"),
+        (Unit::Guardrails, "4", "0.0006"),
+        (Unit::RoutingUnits, "1000", "0.00014"),
+        (Unit::TextMessages, "2", "0.02"),
+        (Unit::OcrCredits, "2", "0.03"),
+        (Unit::VectorStoreGbDays, "0.5", "0.05"),
+        (Unit::FileSearchGbDays, "0.5", "0.1"),
     ] {
         assert_eq!(at(unit, quantity, &[]), amount, "{unit:?}");
     }
     let high = [("size", "1024x1536"), ("quality", "high")];
     assert_eq!(at(Unit::Images, "2", &high), "0.4");
     assert_eq!(at(Unit::Images, "2", &high[..1]), "0.08", "half of the attributes is not the special case");
+}
+
+#[test]
+fn a_request_is_billed_for_at_least_and_at_most_so_many() {
+    let book = book();
+    let at = |unit, quantity: &str| {
+        let mut usage = Usage::new(UsageSource::Reported);
+        usage.add_unit(unit, quantity.parse().unwrap());
+        let cost = cost(&book, "bounded", &usage, &now());
+        (cost.lines[0].quantity.clone(), cost.total.to_string())
+    };
+    let told = |quantity: &str, amount: &str| (quantity.to_owned(), amount.to_owned());
+    assert_eq!(at(Unit::InputSeconds, "7"), told("10", "0.0001"));
+    assert_eq!(at(Unit::InputSeconds, "10"), told("10", "0.0001"));
+    assert_eq!(at(Unit::InputSeconds, "10.5"), told("10.5", "0.000105"));
+    assert_eq!(at(Unit::WebSearches, "1"), told("1", "0.035"));
+    assert_eq!(at(Unit::WebSearches, "9"), told("1", "0.035"), "by the grounded prompt");
+    let none = cost(&book, "bounded", &Usage::new(UsageSource::Reported), &now());
+    assert_eq!((none.total, none.lines.len()), (Money::ZERO, 0), "what used none is billed for none");
+    for (bounds, why) in [
+        ("at_least = \"1e1\"", "no count with at most six decimals"),
+        ("at_least = \"2\", at_most = \"1\"", "`at_least` is more than `at_most`"),
+    ] {
+        let text = format!(
+            "[provider]\nid = \"a\"\n[[model]]\nid = \"m\"\n[[model.price]]\npage = {{ price = \"1\", per = 1, {bounds} }}\n"
+        );
+        let error = with_overlay("bounds", &text).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+    let tokens = "[provider]\nid = \"a\"\n[[model]]\nid = \"m\"\n[[model.price]]\ninput = { price = \"1\", per = 1, at_least = \"1\" }\n";
+    assert!(with_overlay("bounds", tokens).unwrap_err().to_string().contains("only what is no token has bounds"));
+}
+
+#[test]
+fn images_of_a_model_that_is_sold_by_pixels_are_billed_by_their_size() {
+    let book = book();
+    let at = |model, size: &str, quality: &str| {
+        let mut usage = Usage::new(UsageSource::Reported);
+        usage.add_unit(Unit::Images, Quantity::whole(2).unwrap());
+        let attributes = [("size", size), ("quality", quality)];
+        book.cost("acme", model, &UsageReading::Known(usage), &PriceContext { attributes: &attributes, ..now() })
+            .total()
+            .map(|total| total.to_string())
+    };
+    assert_eq!(at("by-pixel", "1000x500", "low").as_deref(), Some("2"), "a million pixels");
+    assert_eq!(at("by-pixel", "1024x1024", "high").as_deref(), Some("8.388608"));
+    assert_eq!(at("by-megapixel", "1000x500", "low").as_deref(), Some("0.03"));
+    assert_eq!(at("by-pixel", "auto", "low"), None, "unknown, not nothing");
+    assert_eq!(at("by-pixel", "99999999999x99999999999", "low"), None);
+}
+
+#[test]
+fn what_the_answer_says_of_how_it_was_served_goes_before_what_was_asked_for() {
+    let book = book();
+    let mut usage = Usage::reported([(Leaf::CACHE_READ, 1_000_000)]);
+    assert_eq!(cost(&book, "explicit-cache", &usage, &now()).total.to_string(), "0.5");
+    let asked = [("cache_type", "ephemeral")];
+    let asking = PriceContext { attributes: &asked, ..now() };
+    assert_eq!(cost(&book, "explicit-cache", &usage, &asking).total.to_string(), "0.2");
+    usage.add_fact("cache_type", "automatic");
+    assert_eq!(cost(&book, "explicit-cache", &usage, &asking).total.to_string(), "0.5");
+    let mut served = Usage::reported([(Leaf::CACHE_READ, 1_000_000)]);
+    served.add_fact("cache_type", "Ephemeral");
+    assert_eq!(cost(&book, "explicit-cache", &served, &now()).total.to_string(), "0.2");
 }
 
 #[test]
@@ -305,10 +432,14 @@ fn hard_case_25_a_bad_file_keeps_the_old_book() {
     assert!(text.contains("acme.toml:5: model \"tiered\": `input`: the price \"3e0\" has an exponent"), "{text}");
     assert!(text.contains("other.toml:3: unknown field `nmae`"), "{text}");
     assert_eq!(book.current().version(), before.version(), "the old book stays");
+    assert_eq!(book.faults(), error.faults.len(), "the alarm is set, and health shows it");
+    assert!(!book.poll().unwrap(), "told once for each change");
+    assert_eq!(book.faults(), error.faults.len(), "the alarm stays while the files are bad");
 
     std::fs::write(path.join("acme.toml"), ACME.replace("input = \"3\"", "input = \"4\"")).unwrap();
     std::fs::remove_file(path.join("other.toml")).unwrap();
     assert!(book.reload().unwrap());
+    assert_eq!(book.faults(), 0, "the alarm is off");
     assert_ne!(book.current().version(), before.version());
     let leaves = [(Leaf::INPUT, 100_000)];
     assert_eq!(total(&before, "tiered", &leaves, &now()), "0.3", "who holds the old book still has it");

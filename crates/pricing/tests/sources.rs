@@ -36,6 +36,21 @@ fn bought(meter: &str) -> Option<(Bought, &'static str)> {
         "page" => (Bought::Units(Unit::Pages), "pages"),
         "output_image_each" => (Bought::Units(Unit::Images), "images"),
         "input_characters" => (Bought::Units(Unit::InputCharacters), "input_characters"),
+        "output_characters" => (Bought::Units(Unit::OutputCharacters), "output_characters"),
+        "page_annotated" => (Bought::Units(Unit::AnnotatedPages), "annotated_pages"),
+        "x_search" => (Bought::Units(Unit::XSearches), "x_searches"),
+        "enterprise_web_search" => (Bought::Units(Unit::EnterpriseWebSearches), "enterprise_web_searches"),
+        "attachment_search" => (Bought::Units(Unit::AttachmentSearches), "attachment_searches"),
+        "maps_grounding" => (Bought::Units(Unit::MapsGroundings), "maps_groundings"),
+        "code_execution" => (Bought::Units(Unit::CodeExecutions), "code_executions"),
+        "guardrail" => (Bought::Units(Unit::Guardrails), "guardrails"),
+        "routing_units" => (Bought::Units(Unit::RoutingUnits), "routing_units"),
+        "text_message" => (Bought::Units(Unit::TextMessages), "text_messages"),
+        "ocr_credit" => (Bought::Units(Unit::OcrCredits), "ocr_credits"),
+        "compute_seconds" => (Bought::Units(Unit::ComputeSeconds), "compute_seconds"),
+        "input_pixels" => (Bought::Units(Unit::InputPixels), "input_pixels"),
+        "output_pixels" => (Bought::Units(Unit::OutputPixels), "output_pixels"),
+        "megapixels" => (Bought::Units(Unit::Megapixels), "megapixels"),
         _ => return None,
     })
 }
@@ -115,6 +130,8 @@ fn billed(row: &Value, what: &Bought, line: &str, asked: &Asked) -> Option<(i128
     let mut usage = Usage::reported([]);
     let count = match what {
         Bought::Tokens(leaf) if leaf.direction == Direction::Input => asked.input,
+        // Gemini's searches cost by the grounded prompt: one of them is billed, however many there are.
+        Bought::Units(_) if row["provider"].as_str().unwrap().starts_with("google") => 1,
         _ => 1_000,
     };
     match what {
@@ -185,4 +202,58 @@ fn every_point_of_the_sources_is_what_the_book_bills() {
     let some: Vec<&String> = wrong.values().flat_map(|all| all.iter().take(12)).collect();
     assert!(count == 0, "{count} of {checked} points differ: {some:#?}");
     assert!(checked > 25_000 && models.len() > 9_000, "{checked} points of {} models", models.len());
+}
+
+/// The rows of the sources, where they are at hand.
+fn rows() -> Option<Vec<Value>> {
+    let folder = std::fs::read_dir(shared().join("pricing-sources/providers")).ok()?;
+    let texts = folder.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    Some(
+        texts.flat_map(|text| text.lines().map(|row| serde_json::from_str(row).unwrap()).collect::<Vec<_>>()).collect(),
+    )
+}
+
+#[test]
+fn no_priced_row_is_missing_and_every_conflict_has_its_reason_in_the_file() {
+    let Some(rows) = rows() else {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "the price sources must be there under CI");
+        return eprintln!("skipped: no pricing-sources (set TACHOGRAPH_SHARED, or put them at ../shared)");
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pricing/providers");
+    let mut conflicts: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let file: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        for model in file["model"].as_array().unwrap() {
+            let told = model.get("conflicts").and_then(toml::Value::as_array).into_iter().flatten();
+            let key = (file["provider"]["id"].as_str().unwrap().to_owned(), model["id"].as_str().unwrap().to_owned());
+            conflicts.insert(key, told.map(|line| line.as_str().unwrap().to_owned()).collect());
+        }
+    }
+    // What a Databricks unit costs depends on the contract, and of an embedding by the length of a video no usage tells which.
+    let can_be_said = |point: &&Value| {
+        !["input_dbu", "output_dbu"].contains(&point["meter"].as_str().unwrap()) && point["above_seconds"].is_null()
+    };
+    let (mut checked, mut settled, mut wrong) = (0, 0, Vec::new());
+    for row in &rows {
+        let (provider, model) = (row["provider"].as_str().unwrap(), row["model"].as_str().unwrap());
+        if row["prices"].as_array().into_iter().flatten().filter(can_be_said).count() == 0 {
+            continue;
+        }
+        checked += 1;
+        let Some(told) = conflicts.get(&(provider.to_owned(), model.to_owned())) else {
+            wrong.push(format!("{provider} {model} is not in the book"));
+            continue;
+        };
+        let theirs = row["conflicts"].as_array().map_or(0, Vec::len);
+        settled += theirs;
+        let has_reason = |line: &String| {
+            let taken = line.split_once("; taken: ").and_then(|(_, taken)| taken.split_once(", "));
+            taken.is_some_and(|(value, reason)| !value.is_empty() && reason.len() > 10)
+        };
+        if told.len() != theirs || !told.iter().all(has_reason) {
+            wrong.push(format!("{provider} {model}: {theirs} conflicts, and the file tells {told:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {checked}: {:#?}", wrong.len(), &wrong[..wrong.len().min(9)]);
+    assert!(checked > 10_000 && settled > 2_000, "{checked} rows, {settled} conflicts");
 }

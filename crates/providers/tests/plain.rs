@@ -111,3 +111,48 @@ fn streams_of_plain_apis_end_with_their_last_event() {
     let value = serde_json::to_value(shown.request.unwrap()).unwrap();
     assert_eq!(value["messages"][0]["content"][0]["text"], Value::from("a cat"));
 }
+
+/// The provider's own tools are counted from the answer where its usage object does not tell of them.
+#[test]
+fn runs_of_the_providers_own_tools_are_on_the_record() {
+    let reading = |api: &str, stream: bool, body: &str| {
+        tapped(Api::named(api).unwrap().tap(stream, 200), [Bytes::copy_from_slice(body.as_bytes())]).0
+    };
+    let some = |count: u64| count.to_string();
+    let output = r#"[{"type":"web_search_call","status":"completed","action":{"type":"search","query":"a"}},
+        {"type":"web_search_call","status":"completed","action":{"type":"open_page","url":"https://a.example"}},
+        {"type":"web_search_call","status":"failed","action":{"type":"search","query":"b"}},
+        {"type":"web_search_call","status":"completed"},{"type":"file_search_call","status":"completed"},
+        {"type":"message","content":[]}]"#;
+    let usage = r#"{"input_tokens":9,"output_tokens":4,"total_tokens":13}"#;
+    let whole = format!(r#"{{"status":"completed","output":{output},"usage":{usage}}}"#);
+    let found = reading("openai.responses", false, &whole);
+    assert_eq!(units(&found), [(Unit::WebSearches, some(2)), (Unit::FileSearches, some(1))]);
+    // A stream tells each item, and all of them again at its end: they are counted once.
+    let item = r#"{"type":"web_search_call","status":"completed","action":{"type":"search"}}"#;
+    let stream = |output: &str| {
+        let output = output.replace('\n', " ");
+        format!(
+            "data: {{\"type\":\"response.output_item.done\",\"item\":{item}}}\n\n\
+             data: {{\"type\":\"response.completed\",\"response\":{{\"status\":\"completed\",\"output\":{output},\"usage\":{usage}}}}}\n\n"
+        )
+    };
+    assert_eq!(
+        units(&reading("openai.responses", true, &stream(&format!("[{item}]")))),
+        [(Unit::WebSearches, some(1))]
+    );
+    assert_eq!(units(&reading("openai.responses", true, &stream("[]"))), [(Unit::WebSearches, some(1))]);
+    // xAI counts them itself.
+    let told = r#"{"input_tokens":9,"output_tokens":4,"server_side_tool_usage_details":{"web_search_calls":5,"x_search_calls":3,
+        "code_interpreter_calls":0,"document_search_calls":1}}"#;
+    let found =
+        reading("openai.responses", false, &format!(r#"{{"status":"completed","output":{output},"usage":{told}}}"#));
+    let want = [Unit::WebSearches, Unit::FileSearches, Unit::XSearches, Unit::AttachmentSearches];
+    assert_eq!(units(&found), want.into_iter().zip([5, 1, 3, 1].map(some)).collect::<Vec<_>>());
+
+    let gemini = r#"{"candidates":[{"index":0,"content":{"parts":[{"text":"x"}]},"finishReason":"STOP","groundingMetadata":
+        {"webSearchQueries":["a","b","a"],"groundingChunks":[{"web":{"uri":"u"}},{"maps":{"uri":"m"}}]}}],
+        "usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":4,"totalTokenCount":13}}"#;
+    let found = reading("gemini.generateContent", false, gemini);
+    assert_eq!(units(&found), [(Unit::WebSearches, some(2)), (Unit::MapsGroundings, some(1))]);
+}

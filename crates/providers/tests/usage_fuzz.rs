@@ -10,6 +10,7 @@ const SHAPES: &[ApiShape] = &[
     ApiShape::OpenAiResponses,
     ApiShape::OpenAiEmbeddings,
     ApiShape::OpenAiImages,
+    ApiShape::OpenAiRealtime,
     ApiShape::OpenAiTranscription,
     ApiShape::OpenAiSpeech,
     ApiShape::AnthropicMessages,
@@ -31,6 +32,19 @@ const NAMES: &[&str] = &[
     "input_tokens",
     "output_tokens",
     "cached_tokens",
+    "cached_tokens_details",
+    "input_token_details",
+    "output_token_details",
+    "server_side_tool_usage_details",
+    "x_search_calls",
+    "web_search_calls",
+    "speed",
+    "inference_geo",
+    "cache_type",
+    "tokens",
+    "duration",
+    "eval_count",
+    "prompt_eval_count",
     "prompt_tokens_details",
     "completion_tokens_details",
     "input_tokens_details",
@@ -137,6 +151,52 @@ proptest! {
             (Ok(one), Ok(other)) => prop_assert_eq!(all(&one), all(&other)),
             (one, other) => prop_assert_eq!(one.is_err(), other.is_err()),
         }
+    }
+
+    /// What is read is never more than what was sent: every leaf comes from a number of the object, and what is billed of a
+    /// direction is no more than all of its numbers together.
+    #[test]
+    fn no_figure_is_larger_than_what_was_sent(
+        members in prop::collection::vec((name(), anything()), 0..12),
+        shape in prop::sample::select(SHAPES),
+    ) {
+        fn sum(value: &Value) -> u128 {
+            match value {
+                Value::Object(members) => members.values().map(sum).fold(0, u128::saturating_add),
+                Value::Array(entries) => entries.iter().map(sum).fold(0, u128::saturating_add),
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bound, and floats saturate")]
+                Value::Number(number) => number.as_u64().map_or_else(|| number.as_f64().unwrap_or(0.0).max(0.0) as u128, u128::from),
+                Value::String(text) => text.parse().unwrap_or(0),
+                _ => 0,
+            }
+        }
+        let usage = Value::Object(members.into_iter().collect());
+        if let Ok(read) = normalize(shape, "", &usage) {
+            let counted: u128 = read.leaves().iter().map(|(_, count)| u128::from(*count)).sum();
+            prop_assert!(counted <= sum(&usage), "{} of {}", counted, usage);
+            prop_assert!(read.leaves().iter().all(|(_, count)| *count > 0));
+        }
+    }
+
+    /// A realtime session splits its cached tokens by modality; each token is in one leaf, and all of them add up.
+    #[test]
+    fn realtime_leaves_add_up(
+        text in 0_u64..1 << 30, audio in 0_u64..1 << 30, read_text in 0_u64..1 << 30, read_audio in 0_u64..1 << 30,
+        said in 0_u64..1 << 30, spoken in 0_u64..1 << 30,
+    ) {
+        let (read_text, read_audio) = (read_text.min(text), read_audio.min(audio));
+        let usage = json!({
+            "total_tokens": text + audio + said + spoken, "input_tokens": text + audio, "output_tokens": said + spoken,
+            "input_token_details": { "text_tokens": text, "audio_tokens": audio, "cached_tokens": read_text + read_audio,
+                "cached_tokens_details": { "text_tokens": read_text, "audio_tokens": read_audio } },
+            "output_token_details": { "text_tokens": said, "audio_tokens": spoken },
+        });
+        let read = normalize(ApiShape::OpenAiRealtime, "openai", &usage).expect("nothing is wrong with it");
+        let of = |direction, kind, modality| read.leaf(Leaf::new(direction, kind, modality));
+        use tachograph_record::{Direction::{Input, Output}, Kind::{CacheRead, Plain}, Modality::{Audio, Text}};
+        prop_assert_eq!((of(Input, Plain, Text), of(Input, Plain, Audio)), (text - read_text, audio - read_audio));
+        prop_assert_eq!((of(Input, CacheRead, Text), of(Input, CacheRead, Audio)), (read_text, read_audio));
+        prop_assert_eq!((of(Output, Plain, Text), of(Output, Plain, Audio)), (said, spoken));
     }
 
     /// Whole counts that contradict nothing come out as they went in, whether sent as numbers, as texts or as floats.

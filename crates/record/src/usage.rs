@@ -131,6 +131,40 @@ pub enum Unit {
     Pages,
     /// Pages read and annotated.
     AnnotatedPages,
+    /// Whole images read.
+    InputImages,
+    /// Seconds of video read, where sound is counted apart.
+    InputVideoSeconds,
+    /// Pixels read.
+    InputPixels,
+    /// Pixels made.
+    OutputPixels,
+    /// Megapixels made.
+    Megapixels,
+    /// Seconds of a dedicated machine.
+    ComputeSeconds,
+    /// Searches of X.
+    XSearches,
+    /// Web searches under an enterprise contract.
+    EnterpriseWebSearches,
+    /// Searches of attached files.
+    AttachmentSearches,
+    /// Answers grounded on maps.
+    MapsGroundings,
+    /// Runs of the provider's code tool.
+    CodeExecutions,
+    /// Checks by a guardrail.
+    Guardrails,
+    /// Routed requests.
+    RoutingUnits,
+    /// Text messages.
+    TextMessages,
+    /// Credits of an OCR service.
+    OcrCredits,
+    /// Gigabyte-days of a vector store.
+    VectorStoreGbDays,
+    /// Gigabyte-days of files kept for search.
+    FileSearchGbDays,
 }
 
 /// A count of a [`Unit`] in millionths, so that 7.25 seconds are exact.
@@ -283,6 +317,23 @@ impl Unit {
             Self::OutputCharacters => "output_characters",
             Self::Pages => "pages",
             Self::AnnotatedPages => "annotated_pages",
+            Self::InputImages => "input_images",
+            Self::InputVideoSeconds => "input_video_seconds",
+            Self::InputPixels => "input_pixels",
+            Self::OutputPixels => "output_pixels",
+            Self::Megapixels => "megapixels",
+            Self::ComputeSeconds => "compute_seconds",
+            Self::XSearches => "x_searches",
+            Self::EnterpriseWebSearches => "enterprise_web_searches",
+            Self::AttachmentSearches => "attachment_searches",
+            Self::MapsGroundings => "maps_groundings",
+            Self::CodeExecutions => "code_executions",
+            Self::Guardrails => "guardrails",
+            Self::RoutingUnits => "routing_units",
+            Self::TextMessages => "text_messages",
+            Self::OcrCredits => "ocr_credits",
+            Self::VectorStoreGbDays => "vector_store_gb_days",
+            Self::FileSearchGbDays => "file_search_gb_days",
         }
     }
 }
@@ -307,6 +358,9 @@ pub struct Usage {
     /// Input and output tokens that the provider bills, where it says that these are others than were read and written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     billed: Option<(u64, u64)>,
+    /// What the provider says of how it served that price lists distinguish: `speed`, `inference_geo`, `cache_type`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    facts: Vec<(String, String)>,
     /// Where the numbers come from.
     pub source: UsageSource,
 }
@@ -335,7 +389,7 @@ impl Usage {
     /// Nothing counted yet, from this source.
     #[must_use]
     pub fn new(source: UsageSource) -> Self {
-        Self { tokens: SmallVec::new(), units: Vec::new(), billed: None, source }
+        Self { tokens: SmallVec::new(), units: Vec::new(), billed: None, facts: Vec::new(), source }
     }
 
     /// What a provider reported, as disjoint leaves.
@@ -376,6 +430,16 @@ impl Usage {
         self.billed = Some((input, output));
     }
 
+    /// Says how it was served, where price lists distinguish it.
+    pub fn add_fact(&mut self, name: &str, value: &str) {
+        self.facts.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// How it was served: names and values that price lists distinguish.
+    pub fn facts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.facts.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Input and output tokens that are billed, where the provider says that these are others than the leaves hold.
     #[must_use]
     pub fn billed(&self) -> Option<(u64, u64)> {
@@ -386,7 +450,7 @@ impl Usage {
     #[must_use]
     pub fn billable(&self) -> Cow<'_, Self> {
         let Some((input, output)) = self.billed else { return Cow::Borrowed(self) };
-        let mut usage = Self { units: self.units.clone(), ..Self::new(self.source) };
+        let mut usage = Self { units: self.units.clone(), facts: self.facts.clone(), ..Self::new(self.source) };
         usage.add(Leaf::INPUT, input);
         usage.add(Leaf::OUTPUT, output);
         Cow::Owned(usage)

@@ -192,12 +192,13 @@ impl Tails {
     /// Those of a catalog. It takes some milliseconds, once for each version of the prices.
     pub(super) fn of(catalog: &Catalog) -> Self {
         let mut tails = Self { version: catalog.version().into(), ..Self::default() };
-        for (provider, model) in catalog.models() {
-            let Some((_, tail)) = model.id.rsplit_once('/') else { continue };
+        let ids = catalog.providers().iter().flat_map(|provider| provider.model_ids().map(move |id| (provider, id)));
+        for (provider, id) in ids {
+            let Some((_, tail)) = id.rsplit_once('/') else { continue };
             let held = tails.of_provider.entry(Arc::clone(provider.id())).or_default();
             held.entry(tail.to_ascii_lowercase().into())
                 .and_modify(|several| *several = None)
-                .or_insert_with(|| Some(model.id.clone()));
+                .or_insert_with(|| Some(id.into()));
         }
         tails
     }

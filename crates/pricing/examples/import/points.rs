@@ -46,7 +46,6 @@ const METERS: &[(&str, &str, u64)] = &[
     ("cache_read_image", "cache_read_image", 1_000_000),
     ("input_video", "input_video", 1_000_000),
     ("output_video", "output_video", 1_000_000),
-    ("cache_read_explicit", "cache_read_explicit", 1_000_000),
     ("web_search", "web_search", 1000),
     ("storage_search", "storage_search", 1000),
     ("file_search", "storage_search", 1000),
@@ -137,6 +136,8 @@ impl Condition {
 pub(crate) struct Amount {
     pub(crate) price: String,
     pub(crate) per: u64,
+    /// `at_least = "…"` or `at_most = "…"`, by the vendor's page.
+    pub(crate) bound: Option<&'static str>,
 }
 
 /// Prices by meter, in the order of `METERS`.
@@ -203,11 +204,14 @@ fn choose(row: &Row) -> Table {
             // A transcription has one duration, that of what was heard, in whichever column its price stands.
             "input_seconds" if bills_heard_as_out => continue,
             "output_seconds" if bills_heard_as_out => "input_seconds",
+            // Reads of a cache that the caller set up: a price of cache reads for requests whose answer names that kind.
+            "cache_read_explicit" => "cache_read",
             other => other,
         };
         let Some(place) = METERS.iter().position(|(name, _, _)| *name == source_meter) else { continue };
         let meter = METERS.iter().position(|(_, ours, _)| *ours == METERS[place].1).unwrap_or(place);
         let Some(amount) = rebase(&point.price, point.per, METERS[place].2) else { continue };
+        let amount = Amount { bound: bound(row, METERS[place].1, &amount.price), ..amount };
         let trust = |tag: &String| PRECEDENCE.iter().position(|held| held == tag).unwrap_or(PRECEDENCE.len());
         let rank = (point.sources.iter().map(trust).min().unwrap_or(PRECEDENCE.len()), place);
         // Azure's own meters are as current as the two tables.
@@ -228,6 +232,9 @@ fn conditions(row: &Row, point: &PricePoint) -> Vec<Condition> {
     let mut with: BTreeMap<String, String> =
         point.variant.iter().map(|(key, value)| (key.clone(), text(value))).collect();
     with.extend(point.when.clone());
+    if point.meter == "cache_read_explicit" {
+        with.insert("cache_type".to_owned(), "ephemeral".to_owned());
+    }
     let written_below = |threshold: u64| threshold % 1000 == 999;
     let (over_input, inclusive) = match point.above_input_tokens {
         Some(threshold) if written_below(threshold) => (Some(threshold + 1), true),
@@ -287,7 +294,21 @@ fn rebase(price: &str, per: u64, wanted: u64) -> Option<Amount> {
     let (whole, fraction) = digits.split_at(digits.len() - 18);
     let fraction = fraction.trim_end_matches('0');
     let price = if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") };
-    Some(Amount { price, per })
+    Some(Amount { price, per, bound: None })
+}
+
+/// What of one request is billed at least or at most, which no table says: Groq bills ten seconds of sound at least;
+/// Gemini's searches cost by the grounded prompt, however many there are, unless the row bills each query.
+fn bound(row: &Row, key: &str, price: &str) -> Option<&'static str> {
+    let is_gemini = matches!(row.provider.as_str(), "google" | "google-vertex") && row.model.starts_with("gemini");
+    // 14 USD for a thousand is the price by the query; some rows have it without saying so.
+    let by_query =
+        row.multipliers.get("web_search_billing_unit").is_some_and(|unit| unit == "per_query") || price == "14";
+    match key {
+        "input_second" if row.provider == "groq" => Some("at_least = \"10\""),
+        "web_search" | "enterprise_web_search" | "maps_grounding" if is_gemini && !by_query => Some("at_most = \"1\""),
+        _ => None,
+    }
 }
 
 /// Whether the current tables would list a price if there were one: those of tokens, by tier, threshold and date. Fees

@@ -137,7 +137,8 @@ fn amounts_of(out: &mut String, amounts: &Amounts) {
         if is_token && amount.per == 1_000_000 {
             field(out, key, &amount.price);
         } else {
-            line(out, &format!("{key} = {{ price = {}, per = {} }}", quoted(&amount.price), amount.per));
+            let bound = amount.bound.map(|bound| format!(", {bound}")).unwrap_or_default();
+            line(out, &format!("{key} = {{ price = {}, per = {}{bound} }}", quoted(&amount.price), amount.per));
         }
     }
 }

@@ -1,7 +1,6 @@
 //! From a file's text to the book, or to everything that is wrong with it.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::condition::ALL_DAYS;
 use super::fault::line_of;
@@ -50,6 +49,7 @@ pub(crate) fn compile(file: &str, text: &str) -> Result<Compiled, Vec<Fault>> {
     }
     let mut names: HashMap<String, String> = HashMap::new();
     let mut models = Vec::with_capacity(table.model.len());
+    let mut priced_regions = BTreeSet::new();
     for model_table in table.model {
         let offset = Some(model_table.id.span().start);
         let about = format!("model {:?}", model_table.id.as_ref());
@@ -66,7 +66,8 @@ pub(crate) fn compile(file: &str, text: &str) -> Result<Compiled, Vec<Fault>> {
         }
         faults.extend(notes.faults.into_iter().map(|message| fault(offset, format!("{about}: {message}"))));
         warnings.extend(notes.warnings.into_iter().map(|message| fault(offset, format!("{about}: {message}"))));
-        models.push(model);
+        priced_regions.extend(model.conditions.iter().flat_map(|condition| &condition.regions).cloned());
+        models.push(model.into());
     }
     let as_of = newest(&table.provider.source, &mut |message| faults.push(fault(provider_line, message)));
     let mappings = compile_mappings(&id, table.map, &mut |offset, message| faults.push(fault(offset, message)));
@@ -78,6 +79,7 @@ pub(crate) fn compile(file: &str, text: &str) -> Result<Compiled, Vec<Fault>> {
         aliases: table.provider.aliases.iter().map(|alias| alias.to_ascii_lowercase().into()).collect(),
         makes: table.provider.makes.iter().map(|start| start.to_ascii_lowercase().into()).collect(),
         id: id.into(),
+        regions: priced_regions.into_iter().collect(),
         models,
         mappings,
         as_of,
@@ -183,7 +185,20 @@ fn compile_amount(meter: PriceMeter, amount: &Amount) -> Result<Price, String> {
         None if meter.counts_tokens() => DEFAULT_PER,
         None => return Err(format!("`{key}` needs {{ price = …, per = … }}: only tokens have a usual million")),
     };
-    Ok(Price::new(price, per))
+    let bound = |text: Option<&String>| -> Result<Option<u64>, String> {
+        let Some(text) = text else { return Ok(None) };
+        if meter.counts_tokens() {
+            return Err(format!("`{key}`: only what is no token has bounds"));
+        }
+        let micro = Decimal::parse(text).ok().and_then(|bound| bound.micro());
+        micro.map(Some).ok_or_else(|| format!("`{key}`: the bound {text:?} is no count with at most six decimals"))
+    };
+    let (least, most) = (bound(amount.at_least.as_ref())?.unwrap_or(0), bound(amount.at_most.as_ref())?);
+    let most = most.unwrap_or(u64::MAX);
+    if least > most {
+        return Err(format!("`{key}`: `at_least` is more than `at_most`"));
+    }
+    Ok(Price { least, most, ..Price::new(price, per) })
 }
 
 fn compile_when(block: &Condition, when: WhenTable, notes: &mut Notes) -> (Condition, Vec<(PriceMeter, Amount)>) {
@@ -370,7 +385,7 @@ mod tests {
         "#;
         let provider = compile("acme.toml", text).unwrap().provider;
         assert_eq!((&*provider.id, &*provider.aliases[0], &*provider.makes[0]), ("acme", "ac", "one"));
-        let model = &provider.models[0];
+        let model = provider.models[0].unpacked();
         assert_eq!(model.rates_of(PriceMeter::Input).len(), 3);
         assert_eq!(model.base_rate(PriceMeter::WebSearches).unwrap().price.per, 1000);
         assert_eq!((model.multipliers[0].numerator, model.multipliers[0].denominator), (11, 10));

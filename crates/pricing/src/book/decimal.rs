@@ -48,6 +48,13 @@ impl Decimal {
         Some((numerator, denominator))
     }
 
+    /// The number in millionths, where it is a whole count of those.
+    #[must_use]
+    pub(crate) fn micro(self) -> Option<u64> {
+        const ATTO_PER_MICRO: i128 = 1_000_000_000_000;
+        (self.atto % ATTO_PER_MICRO == 0).then(|| u64::try_from(self.atto / ATTO_PER_MICRO).ok()).flatten()
+    }
+
     /// The shortest text: no zeros after the last digit of the fraction.
     #[must_use]
     pub(crate) fn text(self) -> String {

@@ -1,20 +1,28 @@
 //! Reads the book's compact form; see `encode` for what it is.
 
 use super::{
-    Attributes, Condition, Decimal, Limits, Mapping, Model, Multiplier, Price, PriceMeter, Provider, Rate, Window,
+    Attributes, Condition, Decimal, Limits, Listed, Mapping, Model, Multiplier, Name, Price, PriceMeter, Prices,
+    Provider, Rate, Window,
 };
 
 /// Reads what `encode` wrote; `None` where the bytes are anything else.
 #[must_use]
-pub(crate) fn decode(bytes: &[u8]) -> Option<Vec<Provider>> {
+pub(crate) fn decode(bytes: &'static [u8]) -> Option<Vec<Provider>> {
     let mut input = Reader(bytes);
     let providers = input.list(Reader::provider)?;
     input.0.is_empty().then_some(providers)
 }
 
-struct Reader<'a>(&'a [u8]);
+/// Reads what of a model was left packed.
+pub(super) fn prices(bytes: &'static [u8]) -> Option<Model> {
+    let mut input = Reader(bytes);
+    let model = input.prices()?;
+    input.0.is_empty().then_some(model)
+}
 
-impl Reader<'_> {
+struct Reader(&'static [u8]);
+
+impl Reader {
     fn number(&mut self) -> Option<u64> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
@@ -37,11 +45,19 @@ impl Reader<'_> {
         Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
-    fn text(&mut self) -> Option<Box<str>> {
+    fn bytes(&mut self) -> Option<&'static [u8]> {
         let len = self.small()?;
-        let (text, rest) = self.0.split_at_checked(len)?;
+        let (bytes, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
-        std::str::from_utf8(text).ok().map(Into::into)
+        Some(bytes)
+    }
+
+    fn name(&mut self) -> Option<Name> {
+        std::str::from_utf8(self.bytes()?).ok().map(Name::Borrowed)
+    }
+
+    fn text(&mut self) -> Option<Box<str>> {
+        std::str::from_utf8(self.bytes()?).ok().map(Into::into)
     }
 
     fn list<T>(&mut self, each: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
@@ -71,6 +87,7 @@ impl Reader<'_> {
             name: self.text()?,
             aliases: self.texts()?,
             makes: self.texts()?,
+            regions: self.texts()?,
             models: self.list(Self::model)?,
             mappings: self
                 .list(|input| Some(Mapping { from: input.text()?, provider: input.text()?, model: input.text()? }))?,
@@ -78,10 +95,12 @@ impl Reader<'_> {
         })
     }
 
-    fn model(&mut self) -> Option<Model> {
+    fn model(&mut self) -> Option<Listed> {
+        Some(Listed { id: self.name()?, aliases: self.list(Self::name)?.into(), prices: Prices::Packed(self.bytes()?) })
+    }
+
+    fn prices(&mut self) -> Option<Model> {
         Some(Model {
-            id: self.text()?,
-            aliases: self.texts()?,
             mode: self.maybe(Self::text)?,
             limits: Limits {
                 context: self.maybe(Self::number)?,
@@ -91,6 +110,7 @@ impl Reader<'_> {
             conditions: self.list(Self::condition)?.into(),
             rates: self.list(Self::rate)?.into(),
             multipliers: self.list(Self::multiplier)?.into(),
+            ..Model::default()
         })
     }
 
@@ -98,8 +118,13 @@ impl Reader<'_> {
         let meter = PriceMeter::from_index(self.number()?)?;
         let condition = self.small()?;
         let per = self.number()?;
-        let price = Decimal::parse(&self.text()?).ok()?;
-        Some(Rate { meter, condition, price: Price::new(price, per) })
+        let price = Price::new(Decimal::parse(&self.text()?).ok()?, per);
+        let (least, most) = match self.list(Self::number)?[..] {
+            [] => (0, u64::MAX),
+            [least, most] => (least, most),
+            _ => return None,
+        };
+        Some(Rate { meter, condition, price: Price { least, most, ..price } })
     }
 
     fn multiplier(&mut self) -> Option<Multiplier> {
@@ -158,7 +183,7 @@ mod tests {
         from = "1969-12-31"
         until = "2026-01-01"
         input = "0.08333333333333334"
-        input_second = { price = "0.111", per = 3600 }
+        input_second = { price = "0.111", per = 3600, at_least = "10", at_most = "7200.5" }
         [[model.price.when]]
         tier = "batch"
         over_input = 200000
@@ -178,8 +203,8 @@ mod tests {
     #[test]
     fn the_book_survives_its_compact_form() {
         let providers = vec![compile("acme.toml", FILE).unwrap().provider];
-        let bytes = encode(&providers);
-        assert_eq!(decode(&bytes).unwrap(), providers);
+        let bytes: &'static [u8] = encode(&providers).leak();
+        assert_eq!(decode(bytes).unwrap(), providers);
         for cut in 0..bytes.len() {
             assert_eq!(decode(&bytes[..cut]), None, "cut at {cut}");
         }

@@ -3,7 +3,7 @@
 //! There is no version in it: writer and reader are compiled from the same source, and it never leaves the binary.
 //! Numbers are LEB128 varints, texts and lists have their length before them, an optional value is a list of at most one.
 
-use super::{Condition, Limits, Model, Provider};
+use super::{Condition, Limits, Listed, Model, Provider};
 
 /// Writes the book.
 #[must_use]
@@ -66,6 +66,7 @@ fn provider(out: &mut Vec<u8>, provider: &Provider) {
     text(out, &provider.name);
     texts(out, &provider.aliases);
     texts(out, &provider.makes);
+    texts(out, &provider.regions);
     list(out, &provider.models, model);
     list(out, &provider.mappings, |out, mapping| {
         [&mapping.from, &mapping.provider, &mapping.model].into_iter().for_each(|part| text(out, part));
@@ -73,9 +74,17 @@ fn provider(out: &mut Vec<u8>, provider: &Provider) {
     maybe(out, provider.as_of.as_ref(), |out, &date| signed(out, date));
 }
 
-fn model(out: &mut Vec<u8>, model: &Model) {
-    text(out, &model.id);
-    texts(out, &model.aliases);
+/// The names, then the rest with its length before it: the reader leaves it packed until somebody asks.
+fn model(out: &mut Vec<u8>, listed: &Listed) {
+    text(out, &listed.id);
+    list(out, &listed.aliases, |out, alias| text(out, alias));
+    let mut rest = Vec::new();
+    prices(&mut rest, &listed.unpacked());
+    number(out, rest.len() as u128);
+    out.extend_from_slice(&rest);
+}
+
+fn prices(out: &mut Vec<u8>, model: &Model) {
     maybe_text(out, model.mode.as_deref());
     let Limits { context, max_input, max_output } = model.limits;
     [context, max_input, max_output].into_iter().for_each(|limit| maybe_number(out, limit));
@@ -85,6 +94,11 @@ fn model(out: &mut Vec<u8>, model: &Model) {
         number(out, u128::from(rate.condition));
         number(out, u128::from(rate.price.per));
         text(out, &rate.price.text);
+        // Nearly no price has bounds: one byte says so.
+        let bounds = [rate.price.least, rate.price.most];
+        list(out, if bounds == [0, u64::MAX] { &[] } else { &bounds[..] }, |out, &bound| {
+            number(out, u128::from(bound))
+        });
     });
     list(out, &model.multipliers, |out, multiplier| {
         number(out, u128::from(multiplier.numerator));

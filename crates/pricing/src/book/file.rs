@@ -156,10 +156,14 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
-/// A price: `"3"`, for the meter's usual million, or `{ price = "10", per = 1000 }`.
+/// A price: `"3"`, for the meter's usual million, or `{ price = "10", per = 1000 }`; of a request at least or at most so
+/// many are billed.
+#[derive(Default)]
 pub(super) struct Amount {
     pub(super) price: String,
     pub(super) per: Option<u64>,
+    pub(super) at_least: Option<String>,
+    pub(super) at_most: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Amount {
@@ -169,6 +173,8 @@ impl<'de> Deserialize<'de> for Amount {
         struct Whole {
             price: String,
             per: u64,
+            at_least: Option<String>,
+            at_most: Option<String>,
         }
         struct Either;
         impl<'de> Visitor<'de> for Either {
@@ -177,14 +183,14 @@ impl<'de> Deserialize<'de> for Amount {
                 f.write_str("a price as a string such as \"0.15\", or { price = \"10\", per = 1000 }")
             }
             fn visit_str<E: Error>(self, price: &str) -> Result<Amount, E> {
-                Ok(Amount { price: price.to_owned(), per: None })
+                Ok(Amount { price: price.to_owned(), ..Amount::default() })
             }
             fn visit_f64<E: Error>(self, price: f64) -> Result<Amount, E> {
                 Err(E::invalid_type(Unexpected::Float(price), &self))
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Amount, A::Error> {
-                let whole = Whole::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Amount { price: whole.price, per: Some(whole.per) })
+                let Whole { price, per, at_least, at_most } = Whole::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Amount { price, per: Some(per), at_least, at_most })
             }
         }
         deserializer.deserialize_any(Either)

@@ -61,8 +61,6 @@ pub enum PriceMeter {
     Pages,
     /// Pages read and annotated.
     AnnotatedPages,
-    /// Cache reads that the caller asked for, where the provider bills them apart from automatic ones.
-    CacheReadExplicit,
     /// Whole images read.
     InputImages,
     /// Seconds of video read, where sound has another rate.
@@ -102,8 +100,7 @@ pub enum PriceMeter {
 /// One row of the table: the meter, its key in a price file, its name on a cost line, and whether it counts tokens.
 type Row = (PriceMeter, &'static str, &'static str, bool);
 
-/// The table, in the order of the enum, which is also the order of lines. Meters from `cache_read_explicit` on are
-/// listed so that the book is complete; no usage reports them yet, so nothing is billed by them.
+/// The table, in the order of the enum, which is also the order of lines.
 const TABLE: &[Row] = &[
     (PriceMeter::Input, "input", "input_tokens", true),
     (PriceMeter::CacheRead, "cache_read", "cache_read_tokens", true),
@@ -134,7 +131,6 @@ const TABLE: &[Row] = &[
     (PriceMeter::OutputCharacters, "output_character", "output_characters", false),
     (PriceMeter::Pages, "page", "pages", false),
     (PriceMeter::AnnotatedPages, "annotated_page", "annotated_pages", false),
-    (PriceMeter::CacheReadExplicit, "cache_read_explicit", "cache_read_explicit_tokens", true),
     (PriceMeter::InputImages, "input_images", "input_images", false),
     (PriceMeter::InputVideoSeconds, "input_video_second", "input_video_seconds", false),
     (PriceMeter::InputPixels, "input_pixel", "input_pixels", false),

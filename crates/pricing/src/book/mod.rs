@@ -14,6 +14,8 @@ mod file;
 mod meter;
 mod model;
 
+#[allow(unused_imports, reason = "the build script names no type of it")]
+pub(crate) use compile::Compiled;
 pub(crate) use compile::compile;
 pub use condition::{Attributes, Condition, Window};
 pub(crate) use decimal::Decimal;
@@ -23,4 +25,4 @@ pub(crate) use encode::encode;
 pub use fault::Fault;
 pub use meter::PriceMeter;
 pub use model::{Limits, Model, Multiplier, Price, Rate};
-pub(crate) use model::{Mapping, Provider};
+pub(crate) use model::{Listed, Mapping, Name, Prices, Provider};

@@ -1,5 +1,7 @@
 //! The book in memory.
 
+use std::borrow::Cow;
+
 use super::decimal::gcd;
 use super::{Attributes, Condition, Decimal, PriceMeter};
 
@@ -14,13 +16,67 @@ pub(crate) struct Provider {
     pub(crate) aliases: Box<[Box<str>]>,
     /// How the names of the models begin that it made itself. Where several list a bare name, its maker is meant.
     pub(crate) makes: Box<[Box<str>]>,
+    /// The regions that its prices name.
+    pub(crate) regions: Box<[Box<str>]>,
     /// The models.
-    pub(crate) models: Vec<Model>,
+    pub(crate) models: Vec<Listed>,
     /// Names that the operator mapped to models.
     pub(crate) mappings: Vec<Mapping>,
     /// When the newest of its sources was read: a second of the Unix epoch (a UTC midnight).
     pub(crate) as_of: Option<i64>,
 }
+
+/// A name: borrowed from the program itself where it is of the built-in book.
+pub(crate) type Name = Cow<'static, str>;
+
+/// A model by its names. Its prices stay packed where they come from the built-in book: of its thousands of models a
+/// process asks for a few.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    /// The id.
+    pub(crate) id: Name,
+    /// Other ids that mean it.
+    pub(crate) aliases: Box<[Name]>,
+    /// The rest.
+    pub(crate) prices: Prices,
+}
+
+/// Everything of a model but its names.
+#[derive(Clone, Debug)]
+pub(crate) enum Prices {
+    /// As `encode` wrote it.
+    Packed(&'static [u8]),
+    /// As a file was read.
+    Whole(Box<Model>),
+}
+
+impl Listed {
+    /// The model whole.
+    pub(crate) fn unpacked(&self) -> Model {
+        let rest = match &self.prices {
+            // The bytes were written by the encoder of this very source, so they decode.
+            Prices::Packed(bytes) => super::decode::prices(bytes).unwrap_or_default(),
+            Prices::Whole(model) => (**model).clone(),
+        };
+        let aliases = self.aliases.iter().map(|alias| (**alias).into()).collect();
+        Model { id: (*self.id).into(), aliases, ..rest }
+    }
+}
+
+impl From<Model> for Listed {
+    fn from(model: Model) -> Self {
+        let aliases = model.aliases.iter().map(|alias| Name::Owned(alias.to_string())).collect();
+        Self { id: Name::Owned(model.id.to_string()), aliases, prices: Prices::Whole(Box::new(model)) }
+    }
+}
+
+impl PartialEq for Listed {
+    fn eq(&self, other: &Self) -> bool {
+        self.unpacked() == other.unpacked()
+    }
+}
+
+impl Eq for Listed {}
 
 /// A name that the operator mapped to a model: an Azure deployment, an application inference profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +141,10 @@ pub struct Price {
     pub atto: i128,
     /// 1 where a single one costs a whole number of atto-dollars.
     pub reduced_per: u64,
+    /// A request that used any is billed for at least so many, in millionths.
+    pub least: u64,
+    /// And for at most so many.
+    pub most: u64,
 }
 
 impl Price {
@@ -96,7 +156,7 @@ impl Price {
         // Both divisions are by a divisor of `per`, so they fit again.
         let reduced_per = u64::try_from(u128::from(per) / divisor).unwrap_or(per);
         let atto = i128::try_from(divisor).map_or(price.atto, |divisor| price.atto / divisor);
-        Self { text: price.text().into(), per, atto, reduced_per }
+        Self { text: price.text().into(), per, atto, reduced_per, least: 0, most: u64::MAX }
     }
 
     /// Which of two is lower.

@@ -1,12 +1,14 @@
 //! Names to rows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use smallvec::SmallVec;
 use tachograph_record::Timestamp;
 
-use crate::book::{Model, Provider};
+use crate::book::{Listed, Model, Name, Provider};
 use crate::matching;
 
 /// A provider of the book.
@@ -16,11 +18,29 @@ pub struct ProviderRow {
     name: Box<str>,
     aliases: Box<[Box<str>]>,
     makes: Box<[Box<str>]>,
-    models: Vec<Arc<Model>>,
-    names: HashMap<Box<str>, ModelName>,
+    regions: Box<[Box<str>]>,
+    models: Vec<Slot>,
+    names: HashMap<Name, ModelName>,
     bare: HashMap<Box<str>, Option<u32>>,
     mappings: HashMap<Box<str>, (Box<str>, Box<str>)>,
     as_of: Option<Timestamp>,
+}
+
+/// A model's place: its names, and its prices once somebody asked for them.
+#[derive(Debug)]
+struct Slot {
+    listed: Listed,
+    model: OnceLock<Arc<Model>>,
+}
+
+impl Slot {
+    fn new(listed: Listed) -> Self {
+        Self { listed, model: OnceLock::new() }
+    }
+
+    fn model(&self) -> &Arc<Model> {
+        self.model.get_or_init(|| Arc::new(self.listed.unpacked()))
+    }
 }
 
 /// What a name of a model is.
@@ -57,16 +77,26 @@ impl ProviderRow {
         self.makes.iter().any(|start| lower.starts_with(&**start))
     }
 
-    /// Its models.
-    #[must_use]
-    pub fn models(&self) -> &[Arc<Model>] {
-        &self.models
+    /// Its models. Those of the built-in book are unpacked by this, each once; for their ids alone see
+    /// [`model_ids`](Self::model_ids).
+    pub fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
+        self.models.iter().map(Slot::model)
+    }
+
+    /// The ids of its models.
+    pub fn model_ids(&self) -> impl Iterator<Item = &str> {
+        self.models.iter().map(|slot| &*slot.listed.id)
     }
 
     /// When the newest of the sources of its prices was read (a UTC midnight), where the file says so.
     #[must_use]
     pub fn as_of(&self) -> Option<Timestamp> {
         self.as_of
+    }
+
+    /// Whether a price of it is for this region.
+    pub(crate) fn prices_region(&self, region: &str) -> bool {
+        self.regions.iter().any(|held| held.eq_ignore_ascii_case(region))
     }
 
     /// Whether a text names it.
@@ -91,7 +121,12 @@ impl ProviderRow {
 
     /// The model at a place.
     pub(crate) fn model(&self, at: u32) -> Option<&Arc<Model>> {
-        self.models.get(usize::try_from(at).ok()?)
+        self.models.get(usize::try_from(at).ok()?).map(Slot::model)
+    }
+
+    /// The models whose id a condition picks.
+    pub(crate) fn models_by_id(&self, picks: impl Fn(&str) -> bool) -> impl Iterator<Item = &Arc<Model>> {
+        self.models.iter().filter(move |slot| picks(&slot.listed.id)).map(Slot::model)
     }
 }
 
@@ -100,7 +135,7 @@ impl ProviderRow {
 pub(crate) struct Index {
     providers: Vec<ProviderRow>,
     names: HashMap<Box<str>, u32>,
-    anywhere: HashMap<Box<str>, Vec<u32>>,
+    anywhere: HashMap<Name, SmallVec<[u32; 2]>>,
 }
 
 impl Index {
@@ -121,7 +156,7 @@ impl Index {
             }
         }
         let rows: Vec<ProviderRow> = providers.into_iter().map(|provider| row(provider, &mut clashes)).collect();
-        let mut anywhere: HashMap<Box<str>, Vec<u32>> = HashMap::new();
+        let mut anywhere: HashMap<Name, SmallVec<[u32; 2]>> = HashMap::new();
         for (at, row) in (0..).zip(&rows) {
             for name in row.names.keys() {
                 anywhere.entry(name.clone()).or_default().push(at);
@@ -143,19 +178,29 @@ impl Index {
 
     /// The providers that list a name in lower case.
     pub(crate) fn listing(&self, lower: &str) -> impl Iterator<Item = &ProviderRow> {
-        let places = self.anywhere.get(lower).map_or(&[][..], Vec::as_slice);
+        let places = self.anywhere.get(lower).map_or(&[][..], SmallVec::as_slice);
         places.iter().filter_map(|&at| self.providers.get(usize::try_from(at).ok()?))
     }
 }
 
+/// The name in lower case, without what stands around it; borrowed where it is so already.
+fn lower(name: &Name) -> Name {
+    match name {
+        Cow::Borrowed(text) if text.trim() == *text && !text.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            Cow::Borrowed(text)
+        }
+        other => Cow::Owned(other.trim().to_ascii_lowercase()),
+    }
+}
+
 fn row(provider: Provider, clashes: &mut Vec<String>) -> ProviderRow {
-    let mut names: HashMap<Box<str>, ModelName> = HashMap::with_capacity(provider.models.len() * 2);
+    let mut names: HashMap<Name, ModelName> = HashMap::with_capacity(provider.models.len() * 2);
     for (model, listed) in (0..).zip(&provider.models) {
-        names.insert(listed.id.to_ascii_lowercase().into(), ModelName { model, is_alias: false });
+        names.insert(lower(&listed.id), ModelName { model, is_alias: false });
     }
     for (model, listed) in (0..).zip(&provider.models) {
         for alias in &listed.aliases {
-            match names.entry(alias.trim().to_ascii_lowercase().into()) {
+            match names.entry(lower(alias)) {
                 Entry::Vacant(free) => drop(free.insert(ModelName { model, is_alias: true })),
                 Entry::Occupied(taken) if taken.get().model == model => {}
                 Entry::Occupied(_) => {
@@ -173,16 +218,17 @@ fn row(provider: Provider, clashes: &mut Vec<String>) -> ProviderRow {
         name: provider.name,
         aliases: provider.aliases,
         makes: provider.makes,
-        models: provider.models.into_iter().map(Arc::new).collect(),
+        regions: provider.regions,
+        models: provider.models.into_iter().map(Slot::new).collect(),
         names,
         bare: HashMap::new(),
         mappings,
         as_of: provider.as_of.map(|second| Timestamp::from_micros(second.saturating_mul(1_000_000))),
     };
     let mut bare: HashMap<Box<str>, Option<u32>> = HashMap::new();
-    for (at, model) in (0..).zip(&row.models) {
-        let inner = matching::unwrapped(&row, &model.id);
-        if inner != &*model.id {
+    for (at, id) in (0..).zip(row.model_ids()) {
+        let inner = matching::unwrapped(&row, id);
+        if inner != id {
             bare.entry(inner.to_ascii_lowercase().into()).and_modify(|held| *held = None).or_insert(Some(at));
         }
     }

@@ -69,7 +69,8 @@ impl Catalog {
         Self { index: index.into(), version: version.into(), warnings, matches: MatchCache::default(), discount: None }
     }
 
-    /// The book that is built into the binary, decoded on first use (some milliseconds).
+    /// The book that is built into the binary: its names are read on first use (some milliseconds), a model's prices when it
+    /// is first asked for.
     #[must_use]
     pub fn embedded() -> &'static Arc<Self> {
         &EMBEDDED
@@ -183,9 +184,9 @@ impl Catalog {
         }
     }
 
-    /// Every provider with every one of its models.
+    /// Every provider with every one of its models, unpacked.
     pub fn models(&self) -> impl Iterator<Item = (&ProviderRow, &Arc<Model>)> {
-        self.providers().iter().flat_map(|provider| provider.models().iter().map(move |model| (provider, model)))
+        self.providers().iter().flat_map(|provider| provider.models().map(move |model| (provider, model)))
     }
 }
 

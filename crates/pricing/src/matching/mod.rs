@@ -186,8 +186,8 @@ fn family(row: &ProviderRow, lower: &str) -> Option<u32> {
     let base = date::without_date(lower)?;
     let at = row.named(base)?.model;
     let model = row.model(at)?;
-    let is_snapshot = |other: &Model| date::without_date(&other.id.to_ascii_lowercase()) == Some(base);
-    let is_alike = row.models().iter().filter(|other| is_snapshot(other)).all(|other| same_prices(model, other));
+    let is_snapshot = |id: &str| date::without_date(&id.to_ascii_lowercase()) == Some(base);
+    let is_alike = row.models_by_id(is_snapshot).all(|other| same_prices(model, other));
     is_alike.then_some(at)
 }
 

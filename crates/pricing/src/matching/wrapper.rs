@@ -111,17 +111,13 @@ fn bedrock_arn(id: &str) -> Option<(&str, &str)> {
 
 /// Whether a path segment is a region: one that a price of this provider names, or one in the form of AWS (`us-west-2`).
 fn is_region(row: &ProviderRow, segment: &str) -> bool {
-    let is_priced = || {
-        let conditions = row.models().iter().flat_map(|model| &model.conditions);
-        conditions.flat_map(|condition| &condition.regions).any(|region| region.eq_ignore_ascii_case(segment))
-    };
     let in_aws_form = || {
         let parts: Vec<&str> = segment.split('-').collect();
         let ends_in_digit =
             parts.last().is_some_and(|last| last.len() == 1 && last.bytes().all(|byte| byte.is_ascii_digit()));
         (3..=4).contains(&parts.len()) && parts[0].len() == 2 && ends_in_digit
     };
-    in_aws_form() || is_priced()
+    in_aws_form() || row.prices_region(segment)
 }
 
 /// The rest after a beginning, whatever its case.

@@ -1,7 +1,9 @@
 //! What goes on the record of an answer, found by scanning.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
-use tachograph_record::{FinishReason, Reading, RecordedError, UsageReading};
+use tachograph_record::{FinishReason, Quantity, Reading, RecordedError, Unit, UsageReading};
 
 use super::finish_reason;
 use super::response::{blocked, word};
@@ -24,6 +26,9 @@ pub(super) struct GeminiWatch {
     finished: u128,
     /// The last usage object, as JSON.
     usage: Vec<u8>,
+    /// Searches that an answer is grounded on, and whether it is grounded on maps.
+    searches: u64,
+    maps: bool,
     error: Option<RecordedError>,
 }
 
@@ -39,7 +44,13 @@ impl GeminiWatch {
 
     /// Usage so far: each event restates it.
     pub(super) fn usage(&self) -> UsageReading {
-        usage::told(ApiShape::GeminiGenerateContent, &self.usage).usage
+        let mut reading = usage::told(ApiShape::GeminiGenerateContent, &self.usage).usage;
+        if let UsageReading::Known(usage) = &mut reading {
+            for (unit, count) in [(Unit::WebSearches, self.searches), (Unit::MapsGroundings, self.maps.into())] {
+                Quantity::whole(count).into_iter().for_each(|count| usage.add_unit(unit, count));
+            }
+        }
+        reading
     }
 
     fn piece(&mut self, body: &[u8]) {
@@ -71,6 +82,7 @@ impl GeminiWatch {
                 b"finishReason" => {
                     finish = serde_json::from_slice(value).ok().as_ref().and_then(|value| word(Some(value)))
                 }
+                b"groundingMetadata" => self.grounding(value),
                 b"content" => {
                     let parts = json::last(value, "parts").map(|span| &value[span]).unwrap_or_default();
                     json::elements(parts).for_each(|span| self.part(&parts[span]));
@@ -86,6 +98,18 @@ impl GeminiWatch {
                 self.finish = Some(finish);
             }
         }
+    }
+
+    fn grounding(&mut self, metadata: &[u8]) {
+        let member = |name: &str| json::last(metadata, name).map(|span| &metadata[span]);
+        let queries = member("webSearchQueries").map_or(0, |queries| {
+            let unique: HashSet<&[u8]> = json::elements(queries).map(|span| &queries[span]).collect();
+            unique.len() as u64
+        });
+        // Each event restates what was searched so far.
+        self.searches = self.searches.max(queries);
+        let chunks = member("groundingChunks").unwrap_or_default();
+        self.maps |= json::elements(chunks).any(|span| json::last(&chunks[span], "maps").is_some());
     }
 
     fn part(&mut self, part: &[u8]) {

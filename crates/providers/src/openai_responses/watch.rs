@@ -1,7 +1,7 @@
 //! What goes on the record of an answer, found by scanning.
 
 use serde_json::Value;
-use tachograph_record::{Reading, RecordedError};
+use tachograph_record::{Quantity, Reading, RecordedError, Unit, UsageReading};
 
 use super::{CLIENT_CALLS, finish_reason};
 use crate::fault::Fault;
@@ -23,8 +23,17 @@ pub(super) struct ResponsesWatch {
     reason: Option<String>,
     /// The last usage object, as JSON.
     usage: Vec<u8>,
+    /// The provider's own tools that ran, which its usage object does not count.
+    tools: [u64; TOOLS.len()],
     error: Option<RecordedError>,
 }
+
+/// Items of the output that stand for a run of the provider's own tool, and what that is billed as.
+const TOOLS: [(&str, Unit); 3] = [
+    ("web_search_call", Unit::WebSearches),
+    ("file_search_call", Unit::FileSearches),
+    ("code_interpreter_call", Unit::CodeSessions),
+];
 
 impl ResponsesWatch {
     pub(super) fn ended(&self) -> bool {
@@ -46,7 +55,17 @@ impl ResponsesWatch {
                 b"service_tier" => self.service_tier = word().or(self.service_tier.take()),
                 b"incomplete_details" => self.reason = json::text_of(value, "reason").map(|word| word.into_owned()),
                 b"usage" if value.starts_with(b"{") => self.usage = value.to_vec(),
-                b"output" => json::elements(value).for_each(|span| self.item(&value[span])),
+                b"output" => {
+                    let mut tools = [0; TOOLS.len()];
+                    for span in json::elements(value) {
+                        self.item(&value[span.clone()]);
+                        count(&mut tools, &value[span]);
+                    }
+                    // The whole output tells again what its items told one by one; some servers leave it empty at the end.
+                    if tools != [0; TOOLS.len()] {
+                        self.tools = tools;
+                    }
+                }
                 b"error" if value.starts_with(b"{") || value.starts_with(b"\"") => self.fault(body),
                 _ => {}
             }
@@ -63,6 +82,18 @@ impl ResponsesWatch {
     fn fault(&mut self, text: &[u8]) {
         let value = serde_json::from_slice::<Value>(text).unwrap_or_default();
         self.error = self.error.take().or_else(|| Fault::of_value(&value).map(|fault| fault.recorded(None)));
+    }
+}
+
+/// Counts an item that is a finished run of a tool. A search is one that searched: opening a page that was found, or
+/// looking through it, is no other.
+fn count(tools: &mut [u64; TOOLS.len()], item: &[u8]) {
+    let Some(kind) = json::text_of(item, "type") else { return };
+    let Some(at) = TOOLS.iter().position(|(name, _)| *name == kind) else { return };
+    let failed = json::text_of(item, "status").is_some_and(|status| status == "failed");
+    let action = json::last(item, "action").and_then(|span| json::text_of(&item[span], "type"));
+    if !failed && action.is_none_or(|action| action == "search") {
+        tools[at] += 1;
     }
 }
 
@@ -84,8 +115,12 @@ impl Watch for ResponsesWatch {
                 member("response").into_iter().for_each(|response| self.response(response));
             }
             "response.created" => member("response").into_iter().for_each(|response| self.response(response)),
-            "response.output_item.added" | "response.output_item.done" => {
-                member("item").into_iter().for_each(|item| self.item(item));
+            "response.output_item.added" => member("item").into_iter().for_each(|item| self.item(item)),
+            "response.output_item.done" => {
+                if let Some(item) = member("item") {
+                    self.item(item);
+                    count(&mut self.tools, item);
+                }
             }
             "error" => self.fault(data),
             kind if !self.content && kind.ends_with(".delta") => {
@@ -109,7 +144,15 @@ impl Watch for ResponsesWatch {
         let pending = |word: &String| matches!(word.as_str(), "in_progress" | "queued");
         let word = self.reason.take().or_else(|| self.status.take()).filter(|word| !pending(word));
         let word = word.filter(|_| self.error.is_none() || self.ended);
-        let told = usage::told(ApiShape::OpenAiResponses, &self.usage);
+        let mut told = usage::told(ApiShape::OpenAiResponses, &self.usage);
+        if let UsageReading::Known(usage) = &mut told.usage {
+            for (&(_, unit), &runs) in TOOLS.iter().zip(&self.tools) {
+                let is_told = usage.units().iter().any(|(held, _)| *held == unit);
+                if let Some(runs) = Quantity::whole(runs).filter(|_| !is_told) {
+                    usage.add_unit(unit, runs);
+                }
+            }
+        }
         Reading {
             model: self.model.take(),
             usage: told.usage,

@@ -7,6 +7,8 @@ use super::node::Node;
 use super::number::{count, quantity};
 use super::shape::{Paths, Place, Row, find};
 
+const LONGEST_WORD: usize = 64;
+
 type Checked<T> = Result<T, UsageError>;
 
 /// The numbers of a usage object by what they count, as sent.
@@ -140,6 +142,13 @@ pub(super) fn settle(row: &'static Row, provider: &str, usage: &Node<'_>, counts
     }
     for &(unit, quantity) in &counts.units {
         leaves.add_unit(unit, quantity);
+    }
+    for &(name, paths) in row.facts {
+        let told = paths.iter().find_map(|path| find(usage, path)).and_then(Node::as_str);
+        // A word, not a text: what is longer is none that a price list knows.
+        if let Some(word) = told.filter(|word| !word.is_empty() && word.len() <= LONGEST_WORD) {
+            leaves.add_fact(name, word);
+        }
     }
     Ok(leaves)
 }

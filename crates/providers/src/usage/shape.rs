@@ -86,6 +86,8 @@ pub(super) struct Row {
     /// Output by modality.
     pub(super) output_of: &'static [(Modality, Paths)],
     pub(super) units: &'static [(Unit, Paths)],
+    /// Words that say how it was served, where price lists distinguish it.
+    pub(super) facts: &'static [(&'static str, Paths)],
     pub(super) cache: Place,
     pub(super) reasoning_is: Place,
     /// What the output consists of where nothing says.
@@ -110,10 +112,19 @@ const NOTHING: Row = Row {
     read_of: &[],
     output_of: &[],
     units: &[],
+    facts: &[],
     cache: Place::Inside,
     reasoning_is: Place::Inside,
     output_is: Modality::Text,
 };
+
+/// What xAI counts besides: its own tools.
+const XAI_TOOLS: [(Unit, Paths); 4] = [
+    (Unit::XSearches, &["server_side_tool_usage_details.x_search_calls"]),
+    (Unit::CodeExecutions, &["server_side_tool_usage_details.code_interpreter_calls"]),
+    (Unit::FileSearches, &["server_side_tool_usage_details.file_search_calls"]),
+    (Unit::AttachmentSearches, &["server_side_tool_usage_details.document_search_calls"]),
+];
 
 static ROWS: &[Row] = &[
     Row {
@@ -132,6 +143,7 @@ static ROWS: &[Row] = &[
         cache_write: &[
             "prompt_tokens_details.cache_write_tokens",
             "prompt_tokens_details.cache_creation_tokens",
+            "prompt_tokens_details.cache_creation_input_tokens",
             "cache_creation_input_tokens",
         ],
         write_5m: &["prompt_tokens_details.cache_write_details.write_5m_tokens"],
@@ -147,7 +159,22 @@ static ROWS: &[Row] = &[
             (Modality::Audio, &["completion_tokens_details.audio_tokens"]),
             (Modality::Image, &["completion_tokens_details.image_tokens"]),
         ],
-        units: &[(Unit::WebSearches, &["num_search_queries", "server_tool_use.web_search_requests"])],
+        units: &[
+            (
+                Unit::WebSearches,
+                &[
+                    "num_search_queries",
+                    "server_tool_use.web_search_requests",
+                    "server_side_tool_usage_details.web_search_calls",
+                ],
+            ),
+            XAI_TOOLS[0],
+            XAI_TOOLS[1],
+            XAI_TOOLS[2],
+            XAI_TOOLS[3],
+        ],
+        // Alibaba's explicit cache costs less to read than the one that works by itself.
+        facts: &[("cache_type", &["prompt_tokens_details.cache_type"])],
         ..NOTHING
     },
     Row {
@@ -164,6 +191,13 @@ static ROWS: &[Row] = &[
             (Modality::Image, &["input_tokens_details.image_tokens"]),
         ],
         output_of: &[(Modality::Audio, &["output_tokens_details.audio_tokens"])],
+        units: &[
+            (Unit::WebSearches, &["server_side_tool_usage_details.web_search_calls"]),
+            XAI_TOOLS[0],
+            XAI_TOOLS[1],
+            XAI_TOOLS[2],
+            XAI_TOOLS[3],
+        ],
         ..NOTHING
     },
     Row {
@@ -243,6 +277,7 @@ static ROWS: &[Row] = &[
         write_1h: &["cache_creation.ephemeral_1h_input_tokens"],
         reasoning: &["output_tokens_details.thinking_tokens"],
         units: &[(Unit::WebSearches, &["server_tool_use.web_search_requests"])],
+        facts: &[("speed", &["speed"]), ("inference_geo", &["inference_geo"])],
         cache: Place::Beside,
         ..NOTHING
     },

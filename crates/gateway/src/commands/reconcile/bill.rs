@@ -205,8 +205,7 @@ impl Bill {
     pub(super) fn model(&self, catalog: &Catalog, provider: &str, shown: &str) -> (String, bool) {
         if self.form.names == Names::UsageType {
             let name = parts(shown);
-            let listed =
-                catalog.provider(provider).is_some_and(|row| row.models().iter().any(|of| parts(&of.id) == name));
+            let listed = catalog.provider(provider).is_some_and(|row| row.model_ids().any(|id| parts(id) == name));
             return (name, listed);
         }
         let as_id = (self.form.names == Names::Shown).then(|| shown.to_ascii_lowercase().replace([' ', '.'], "-"));
