@@ -9,6 +9,7 @@ mod commands;
 mod demo;
 mod embeddings;
 mod endings;
+mod exported;
 mod fallbacks;
 mod fields;
 mod guards;

@@ -233,17 +233,18 @@ fn main() -> ExitCode {
 
 fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
     let config = || load(&Sources::of_process(arguments.config.clone())).map_err(CommandError::from);
-    let mut out = io::stdout().lock();
+    // Locked for as long as it is written to: commands that write in other threads must find it free.
+    let out = || io::stdout().lock();
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => in_runtime(run::serve(config()?, arguments.config.clone())),
-        Command::Check => commands::check(&config()?, &mut out),
-        Command::Price => commands::price(&config()?, io::stdin().lock(), &mut out),
+        Command::Check => commands::check(&config()?, &mut out()),
+        Command::Price => commands::price(&config()?, io::stdin().lock(), &mut out()),
         Command::Pricing { command } => {
             let command = match command {
                 Pricing::Check => PricingCommand::Check,
                 Pricing::Diff { old, new, json } => PricingCommand::Diff { old, new, json },
             };
-            commands::pricing(&config()?, &command, &mut out)
+            commands::pricing(&config()?, &command, &mut out())
         }
         Command::Reprice { period, apply, by } => {
             let command = RepriceCommand { period: period.period()?, apply, author: by };

@@ -333,6 +333,12 @@ pub trait Store: Send + Sync + 'static {
     /// Revokes a key from this moment on. Returns whether there was such a key that was not revoked before.
     fn revoke_key(&self, key: KeyId, at: Timestamp) -> StoreFuture<'_, bool>;
 
+    /// Gives a key another name. Returns whether there is such a key.
+    fn rename_key<'a>(&'a self, key: KeyId, name: &'a str) -> StoreFuture<'a, bool> {
+        let _ = (key, name);
+        Box::pin(async { Err(StoreError::Failed("this store keeps no names of keys".into())) })
+    }
+
     /// Finishes what is under way and lets go of files and connections.
     fn close(&self) -> StoreFuture<'_, ()>;
 }

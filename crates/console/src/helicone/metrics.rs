@@ -1,5 +1,7 @@
 //! Sessions, users, properties and the figures of Helicone's dashboard.
 
+use std::collections::HashMap;
+
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -7,9 +9,11 @@ use axum::response::Json;
 use serde_json::{Value, json};
 use tachograph_record::{Money, Timestamp};
 use tachograph_store::query::read_moment;
-use tachograph_store::{Breakdown, Every, Fact, Filter, Group, Measure, Predicate, Totals};
+use tachograph_store::{Breakdown, Fact, Filter, Group, Measure, Predicate, Spread, Totals};
 
+use super::figures::of_sessions;
 use super::rows::moment;
+use super::steps::{Step, series};
 use super::{Answer, Failed, created, filter, ok};
 use crate::access::Caller;
 use crate::api::{Desk, resolve};
@@ -35,26 +39,26 @@ fn period(body: &Value) -> Result<(Option<Timestamp>, Option<Timestamp>), Failed
     Ok((start, end))
 }
 
-async fn filtered(desk: &Desk, caller: Caller, body: &Value) -> Result<Filter, Failed> {
+pub(super) async fn filtered(desk: &Desk, caller: Caller, body: &Value) -> Result<Filter, Failed> {
     let only = filter::read(&body["filter"], caller.org)?;
     let (from, until) = period(body)?;
     Ok(resolve(&*desk.store, caller.org, Filter { from, until, only }).await?.0)
 }
 
-fn number(body: &Value, name: &str, default: u32, most: u32) -> u32 {
+pub(super) fn number(body: &Value, name: &str, default: u32, most: u32) -> u32 {
     body[name].as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(default).min(most)
 }
 
-fn usd(money: Money) -> f64 {
+pub(super) fn usd(money: Money) -> f64 {
     money.to_string().parse().unwrap_or_default()
 }
 
-fn at(moment_of: Option<Timestamp>) -> Value {
+pub(super) fn at(moment_of: Option<Timestamp>) -> Value {
     moment_of.map_or(Value::Null, |at| json!(moment(at.micros())))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "means for people")]
-fn mean(sum: u64, count: u64) -> f64 {
+pub(super) fn mean(sum: u64, count: u64) -> f64 {
     if count == 0 { 0.0 } else { sum as f64 / count as f64 }
 }
 
@@ -70,22 +74,16 @@ pub(crate) async fn sessions(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Value>,
 ) -> Answer {
-    let mut filter = filtered(&desk, caller, &body).await?.and(Predicate::present(Fact::Session));
-    if let Some(name) = body["nameEquals"].as_str() {
-        filter = filter.and(Predicate::is(Fact::SessionName, name));
-    }
-    if let Some(search) = body["search"].as_str().filter(|search| !search.is_empty()) {
-        let either = [Fact::Session, Fact::SessionName]
-            .map(|fact| Predicate::condition(fact.into(), "contains", &json!(search)));
-        filter = filter.and(Predicate::Or(either.into_iter().collect::<Result<_, _>>()?));
-    }
+    let filter = of_sessions(&desk, caller, &body).await?;
     let asked = Breakdown {
         by: vec![Fact::Session.into(), Fact::SessionName.into()],
         order: Measure::LastAt,
         limit: number(&body, "limit", 50, 1_000).max(1),
         skip: number(&body, "offset", 0, 100_000),
-        ..Breakdown::whole(caller.org, filter)
+        ..Breakdown::whole(caller.org, filter.clone())
     };
+    let groups = desk.store.groups(&asked).await?.groups;
+    let users = users_of(&desk, caller, filter, &groups).await?;
     let told = |group: &Group| {
         let [prompt, completion, total] = tokens(&group.totals);
         json!({
@@ -99,11 +97,37 @@ pub(crate) async fn sessions(
             "completion_tokens": completion,
             "total_tokens": total,
             "avg_latency": mean(group.totals.latency_us, group.totals.requests) / 1_000.0,
-            "user_ids": [],
+            "user_ids": users.get(&group.keys),
         })
     };
-    let groups = desk.store.groups(&asked).await?.groups;
     Ok(ok(&json!(groups.iter().map(told).collect::<Vec<_>>())))
+}
+
+/// Who took part in these sessions, by session and name.
+async fn users_of(
+    desk: &Desk,
+    caller: Caller,
+    filter: Filter,
+    sessions: &[Group],
+) -> Result<HashMap<Vec<Option<String>>, Vec<String>>, Failed> {
+    let mut users: HashMap<Vec<Option<String>>, Vec<String>> =
+        sessions.iter().map(|group| (group.keys.clone(), Vec::new())).collect();
+    let ids: Vec<&str> = sessions.iter().filter_map(|group| group.keys[0].as_deref()).collect();
+    if ids.is_empty() {
+        return Ok(users);
+    }
+    let of_these = Predicate::condition(Fact::Session.into(), "in", &json!(ids))?;
+    let asked = Breakdown {
+        by: vec![Fact::Session.into(), Fact::SessionName.into(), Fact::User.into()],
+        ..Breakdown::whole(caller.org, filter.and(of_these).and(Predicate::present(Fact::User)))
+    };
+    for mut group in desk.store.groups(&asked).await?.groups {
+        let user = group.keys.pop().flatten();
+        if let (Some(held), Some(user)) = (users.get_mut(&group.keys), user) {
+            held.push(user);
+        }
+    }
+    Ok(users)
 }
 
 /// `POST /v1/session/name/query`.
@@ -202,29 +226,6 @@ pub(crate) async fn users_in(
     Ok(ok(&json!(groups.iter().map(told).collect::<Vec<_>>())))
 }
 
-/// `POST /v1/property/query`.
-pub(crate) async fn properties(
-    State(desk): State<Desk>,
-    Extension(caller): Extension<Caller>,
-    Json(_): Json<Value>,
-) -> Answer {
-    let names = desk.store.property_names(caller.org, &Filter::default(), 1_000).await?;
-    let data: Vec<Value> = names.iter().map(|(name, _)| json!({ "property": name })).collect();
-    Ok(ok(&json!(data)))
-}
-
-/// µs of `dbIncrement`, where spans have one length.
-fn increment(body: &Value) -> Result<i64, Failed> {
-    let minutes = match body["dbIncrement"].as_str().unwrap_or("hour") {
-        "min" => 1,
-        "hour" => 60,
-        "day" => 1_440,
-        "week" => 10_080,
-        other => return Err(Failed::wrong(format!("`dbIncrement` is min, hour, day or week, not `{other}`"))),
-    };
-    Ok(minutes * 60_000_000)
-}
-
 /// `POST /v1/metrics/{which}`.
 pub(crate) async fn metric(
     State(desk): State<Desk>,
@@ -255,6 +256,13 @@ pub(crate) async fn metric(
         let groups = desk.store.groups(&asked).await?.groups;
         return Ok(created(&json!(groups.iter().map(told).collect::<Vec<_>>())));
     }
+    if which == "quantiles" {
+        return quantiles(&desk, &body, whole).await;
+    }
+    if which == "country" {
+        // Where callers are is not recorded: addresses are no part of a row.
+        return Ok(created(&json!([])));
+    }
     if which == "activeUsers" {
         let asked = Breakdown { by: vec![Fact::User.into()], ..whole };
         let groups = desk.store.groups(&asked).await?.groups;
@@ -280,22 +288,20 @@ pub(crate) async fn metric(
 }
 
 async fn over_time(desk: &Desk, which: &str, body: &Value, whole: Breakdown) -> Answer {
-    // Helicone's minutes are those of JavaScript: behind UTC, where ours are ahead.
-    let offset = body["timeZoneDifference"].as_i64().unwrap_or(0).saturating_mul(-60_000_000);
+    let step = Step::read(body)?;
     let by = match which {
         "requestStatusOverTime" => vec![Fact::Status.into()],
         "usersOverTime" => vec![Fact::User.into()],
         _ => Vec::new(),
     };
-    let every = Some(Every { micros: increment(body)?, offset });
     let asked = match which {
         "errorOverTime" => {
             let failed = Predicate::condition(Fact::Failed.into(), "eq", &json!(true))?;
-            Breakdown { filter: whole.filter.clone().and(failed), every, ..whole }
+            Breakdown { filter: whole.filter.clone().and(failed), ..whole }
         }
-        _ => Breakdown { by, every, ..whole },
+        _ => Breakdown { by, ..whole },
     };
-    let groups = desk.store.groups(&asked).await?.groups;
+    let groups = series(desk, asked, step).await?;
     if which == "usersOverTime" {
         let mut counts: std::collections::BTreeMap<i64, u64> = std::collections::BTreeMap::new();
         for group in groups.iter().filter(|group| group.keys[0].is_some()) {
@@ -332,4 +338,30 @@ async fn over_time(desk: &Desk, which: &str, body: &Value, whole: Breakdown) -> 
         Some(data) => Ok(created(&json!(data))),
         None => Err(Failed(StatusCode::NOT_FOUND, format!("there is no metric `{which}`"))),
     }
+}
+
+/// `POST /v1/metrics/quantiles {metric}`: how slow, or how long, the slowest and longest are, over time.
+async fn quantiles(desk: &Desk, body: &Value, whole: Breakdown) -> Answer {
+    const SHARES: [(&str, f64); 4] = [("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
+    let metric = body["metric"].as_str().unwrap_or("latency");
+    let (spread, per) = match metric {
+        "latency" => (Spread::Latency, 1_000.0),
+        "time_to_first_token" => (Spread::FirstToken, 1_000.0),
+        "prompt_tokens" => (Spread::InputTokens, 1.0),
+        "completion_tokens" => (Spread::OutputTokens, 1.0),
+        other => {
+            let known = "latency, time_to_first_token, prompt_tokens or completion_tokens";
+            return Err(Failed::wrong(format!("`metric` is {known}, not `{other}`")));
+        }
+    };
+    let groups = series(desk, Breakdown { spreads: vec![spread], ..whole }, Step::read(body)?).await?;
+    let told = |group: &Group| {
+        let mut point = json!({ "time": at(group.at) });
+        for (name, share) in SHARES {
+            let value = group.spreads.first().and_then(|sketch| sketch.quantile(share));
+            point[name] = json!(value.map(|value| mean(value, 1) / per));
+        }
+        point
+    };
+    Ok(created(&json!(groups.iter().map(told).collect::<Vec<_>>())))
 }

@@ -2,11 +2,15 @@
 //!
 //! Answers are `{"data": …, "error": null}` or `{"data": null, "error": "…"}`. The tenant is that of the key.
 
+mod explore;
+mod figures;
 mod filter;
+mod keys;
 mod metrics;
 mod requests;
 mod rows;
 mod sql;
+mod steps;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -77,14 +81,25 @@ pub(crate) fn routes(desk: Desk, access: &Access) -> Router {
         .route("/request/{id}/feedback", post(requests::feedback))
         .route("/request/{id}/property", put(requests::property))
         .route("/request/{id}/score", post(requests::score))
+        .route("/request/{id}/inputs", get(requests::inputs))
         .route("/feedback", post(requests::plain_feedback))
         .route("/session/query", post(metrics::sessions))
         .route("/session/name/query", post(metrics::session_names))
+        .route("/session/count", post(figures::session_count))
+        .route("/session/metrics/query", post(figures::session_metrics))
         .route("/session/{id}/feedback", post(requests::session_feedback))
         .route("/session/{id}/tag", get(requests::session_tag).post(requests::set_session_tag))
         .route("/user/metrics/query", post(metrics::users))
         .route("/user/query", post(metrics::users_in))
-        .route("/property/query", post(metrics::properties))
+        .route("/user/metrics-overview/query", post(figures::user_overview))
+        .route("/property/query", post(explore::names))
+        .route("/property/hide", post(explore::hide))
+        .route("/property/hidden", get(explore::hidden_names))
+        .route("/property/restore", post(explore::restore))
+        .route("/property/properties/over-time", post(explore::over_time))
+        .route("/property/{key}/search", post(explore::search))
+        .route("/property/{key}/top-costs/query", post(explore::top_costs))
+        .route("/property/{key}/top-requests/query", post(explore::top_requests))
         .route("/metrics/{which}", post(metrics::metric))
         .route("/helicone-sql/schema", get(sql::schema))
         .route("/helicone-sql/execute", post(sql::execute))
@@ -92,7 +107,8 @@ pub(crate) fn routes(desk: Desk, access: &Access) -> Router {
         .route("/helicone-sql/saved-queries", get(sql::saved))
         .route("/helicone-sql/saved-query", post(sql::save))
         .route("/helicone-sql/saved-query/{id}", get(sql::one_saved).put(sql::replace_saved).delete(sql::remove_saved))
-        .route("/api-keys", get(requests::keys))
+        .route("/api-keys", get(keys::list).post(keys::create))
+        .route("/api-keys/{id}", axum::routing::patch(keys::rename).delete(keys::revoke))
         .with_state(desk)
         .layer(middleware::from_fn_with_state(access.clone(), require_caller))
         .layer(middleware::from_fn(refuse_foreign_writes))

@@ -253,18 +253,19 @@ pub(crate) async fn set_session_tag(
     put(&desk, caller, vec![mark(on, MarkKind::Tag, tag, caller)]).await
 }
 
-/// `GET /v1/api-keys`: names and hints, never keys.
-pub(crate) async fn keys(State(desk): State<Desk>, Extension(caller): Extension<Caller>) -> Answer {
-    let keys = desk.store.keys().await?;
-    let own = keys.iter().filter(|key| key.org == caller.org && key.revoked_at.is_none());
-    let data: Vec<Value> = own
-        .map(|key| {
-            json!({
-                "id": key.id, "api_key_name": key.name, "api_key_hash": key.hint,
-                "created_at": super::rows::moment(key.created_at.micros()), "organization_id": key.org,
-                "key_permissions": "rw", "soft_delete": false,
-            })
-        })
-        .collect();
-    Ok(ok(&json!(data)))
+/// `GET /v1/request/{id}/inputs`: what a prompt was filled with, as the request says.
+pub(crate) async fn inputs(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answer {
+    let record = desk.store.fetch(caller.org, read_id(&id)?).await?;
+    let Some(record) = record else { return Err(Failed(StatusCode::NOT_FOUND, "Request not found".into())) };
+    let asked: Value = serde_json::from_slice(&record.request).unwrap_or_default();
+    let prompt = record.row.attribution.prompt.as_ref();
+    let id = asked["prompt_id"].as_str().or(prompt.map(|prompt| prompt.id.as_str()));
+    let version = asked["version_id"].as_str().or(prompt.and_then(|prompt| prompt.version.as_deref()));
+    let Some(id) = id else { return Ok(ok(&Value::Null)) };
+    let inputs = if asked["inputs"].is_object() { asked["inputs"].clone() } else { json!({}) };
+    Ok(ok(&json!({ "inputs": inputs, "prompt_id": id, "version_id": version, "environment": asked["environment"] })))
 }

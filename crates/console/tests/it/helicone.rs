@@ -206,3 +206,82 @@ async fn strangers_are_told_nothing() {
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
     }
 }
+
+#[tokio::test]
+async fn keys_are_made_named_and_revoked() {
+    let (desk, _) = desk().await;
+    let (status, made) =
+        ask(&desk, KEY, "POST", "/v1/api-keys", json!({ "api_key_name": "ci", "key_permissions": "rw" })).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let (id, key) = (made["data"]["id"].as_str().unwrap().to_owned(), made["data"]["apiKey"].as_str().unwrap());
+    assert!(!key.is_empty());
+    let named = |told: &Value| -> Vec<String> {
+        let keys = told["data"].as_array().unwrap().iter();
+        keys.map(|key| key["api_key_name"].as_str().unwrap().to_owned()).collect()
+    };
+    let (_, list) = ask(&desk, KEY, "GET", "/v1/api-keys", Value::Null).await;
+    assert!(named(&list).contains(&"ci".to_owned()) && !list.to_string().contains(key), "the key is told once: {list}");
+    let one = format!("/v1/api-keys/{id}");
+    let (status, _) = ask(&desk, OTHER_KEY, "PATCH", &one, json!({ "api_key_name": "mine" })).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "another's key is nobody's");
+    let (status, _) = ask(&desk, KEY, "PATCH", &one, json!({ "api_key_name": "deploys" })).await;
+    assert_eq!(status, StatusCode::OK);
+    let (_, list) = ask(&desk, KEY, "GET", "/v1/api-keys", Value::Null).await;
+    assert!(named(&list).contains(&"deploys".to_owned()), "{list}");
+    assert_eq!(ask(&desk, OTHER_KEY, "DELETE", &one, Value::Null).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(ask(&desk, KEY, "DELETE", &one, Value::Null).await.0, StatusCode::OK);
+    assert_eq!(ask(&desk, KEY, "DELETE", &one, Value::Null).await.0, StatusCode::NOT_FOUND);
+    for wrong in [json!({ "api_key_name": "" }), json!({ "api_key_name": "x", "key_permissions": "w" })] {
+        assert_eq!(ask(&desk, KEY, "POST", "/v1/api-keys", wrong).await.0, StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
+async fn sessions_users_and_properties_are_spread_out_and_found() {
+    let (desk, ids) = desk().await;
+    let all =
+        json!({ "filter": "all", "timeFilter": { "startTimeUnixMs": 0, "endTimeUnixMs": 2_000_000_000_000_i64 } });
+    let told = async |path: &str, body: &Value| {
+        let (status, told) = ask(&desk, KEY, "POST", path, body.clone()).await;
+        assert!(status.is_success(), "{path}: {status} {told}");
+        told["data"].clone()
+    };
+    assert_eq!(told("/v1/session/count", &all).await, json!(1));
+    let sessions = told("/v1/session/query", &all).await;
+    assert_eq!(sessions[0]["user_ids"], json!(["user-0", "user-1"]));
+    let spread = told("/v1/session/metrics/query", &json!({ "filter": "all", "pSize": "p99" })).await;
+    assert_eq!(spread["session_count"][0]["value"], 1);
+    assert_eq!(spread["average"]["session_count"][0]["average"], 2.0);
+    assert_eq!(spread["average"]["session_duration"][0]["average"], 60.0);
+    let overview = told("/v1/user/metrics-overview/query", &json!({ "filter": "all", "pSize": "p50" })).await;
+    assert_eq!(overview["request_count"][0]["value"], 2, "both users have three: {overview}");
+    let (status, _) = ask(&desk, KEY, "POST", "/v1/session/metrics/query", json!({ "pSize": "p33" })).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+
+    assert_eq!(told("/v1/property/Team/search", &json!({ "searchTerm": "sea" })).await, json!(["search"]));
+    let tops = told("/v1/property/Team/top-requests/query", &all).await;
+    assert_eq!(tops.as_array().unwrap().len(), 2);
+    assert!(tops.as_array().unwrap().iter().all(|top| top["count"] == 3));
+    assert_eq!(told("/v1/property/Team/top-costs/query", &json!({ "limit": 1 })).await.as_array().unwrap().len(), 1);
+    let time = told("/v1/property/properties/over-time", &json!({ "key": "Team", "dbIncrement": "month" })).await;
+    assert_eq!((time.as_array().unwrap().len(), &time[0]["count"]), (2, &json!(3)), "{time}");
+    assert_eq!(time[0]["time"], "2023-11-01T00:00:00.000Z");
+    told("/v1/property/hide", &json!({ "key": "Team" })).await;
+    assert_eq!(told("/v1/property/query", &json!({})).await, json!([]));
+    let (_, hidden) = ask(&desk, KEY, "GET", "/v1/property/hidden", Value::Null).await;
+    assert_eq!(hidden["data"], json!([{ "property": "Team" }]));
+    told("/v1/property/restore", &json!({ "key": "Team" })).await;
+    assert_eq!(told("/v1/property/query", &json!({})).await, json!([{ "property": "Team" }]));
+
+    for (step, start) in [("month", "2023-11-01T00:00:00.000Z"), ("year", "2023-01-01T00:00:00.000Z")] {
+        let series = told("/v1/metrics/requestOverTime", &json!({ "filter": "all", "dbIncrement": step })).await;
+        assert_eq!(series, json!([{ "time": start, "count": 6 }]));
+    }
+    let quantiles =
+        told("/v1/metrics/quantiles", &json!({ "filter": "all", "metric": "latency", "dbIncrement": "day" })).await;
+    let p99 = quantiles[0]["p99"].as_f64().unwrap();
+    assert!((5_800.0..6_200.0).contains(&p99), "{quantiles}");
+    assert_eq!(told("/v1/metrics/country", &all).await, json!([]));
+    let (status, inputs) = ask(&desk, KEY, "GET", &format!("/v1/request/{}/inputs", ids[0]), Value::Null).await;
+    assert_eq!((status, &inputs["data"]), (StatusCode::OK, &Value::Null), "it was made from no prompt");
+}

@@ -3,6 +3,7 @@
 //! The client says what it sent and what it got. The same readers that look at answers on their way through a gateway
 //! take model, usage and finish reason from it, so that a logged call and one that passed are recorded alike.
 
+pub(crate) mod message;
 mod moment;
 mod payload;
 mod reading;

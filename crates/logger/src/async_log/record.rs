@@ -310,6 +310,6 @@ fn timing(payload: &Payload<'_>) -> Timing {
     clippy::cast_sign_loss,
     reason = "a float casts to the nearest, and is not below 0"
 )]
-fn us_of_ms(ms: f64) -> u64 {
+pub(super) fn us_of_ms(ms: f64) -> u64 {
     (ms * 1e3).round() as u64
 }

@@ -270,3 +270,50 @@ async fn nothing_is_taken_without_a_key_or_beyond_the_limit() {
         assert_eq!(tell("/custom/v1/log", &[("authorization", &bearer)], hostile).await.status, 400, "{hostile}");
     }
 }
+
+/// As Helicone's gateway in Rust sends it.
+#[tokio::test]
+async fn a_message_of_helicones_own_gateway_is_a_call_without_bodies() {
+    let message = value!({
+        "authorization": format!("Bearer {KEY}"),
+        "heliconeMeta": { "omitRequestLog": false, "omitResponseLog": false },
+        "log": {
+            "request": { "id": "5f0c3e7a-9f0e-4c1c-8d35-0e4b7a3f9b11", "userId": "ada", "provider": "OPENAI", "isStream": true,
+                "properties": { "Helicone-Session-Id": "s1", "helicone-session-path": "/plan", "team": "blue" },
+                "targetUrl": "https://api.openai.com/v1/chat/completions", "path": "/v1/chat/completions", "bodySize": 100,
+                "requestCreatedAt": "2026-11-24T10:00:00Z" },
+            "response": { "id": "7f0c3e7a-9f0e-4c1c-8d35-0e4b7a3f9b11", "status": 200, "bodySize": 300, "delayMs": 1250,
+                "timeToFirstToken": 200, "responseCreatedAt": "2026-11-24T10:00:01.250Z", "model": "gpt-4o-mini",
+                "promptTokens": 400, "promptCacheReadTokens": 100, "completionTokens": 300 },
+        },
+    });
+    let told = tell("/v1/log/request", &[], message.to_string()).await;
+    assert_eq!(told.status, 200, "{}", told.body);
+    let record = told.record.unwrap();
+    assert_eq!(record.id.to_string(), "5f0c3e7a-9f0e-4c1c-8d35-0e4b7a3f9b11");
+    assert_eq!(
+        (record.provider.as_deref(), record.model(), record.asked.stream),
+        (Some("openai"), Some("gpt-4o-mini"), true)
+    );
+    let usage = record.reading.usage.known().unwrap();
+    assert_eq!((usage.input_total(), usage.cache_read_total(), usage.output_total()), (500, 100, 300));
+    let asked = &record.asked.attribution;
+    let session = asked.session.as_ref().unwrap();
+    assert_eq!(
+        (asked.user.as_deref(), session.id.as_str(), session.path.as_deref()),
+        (Some("ada"), "s1", Some("/plan"))
+    );
+    assert_eq!(asked.properties, [("team".to_owned(), "blue".to_owned())]);
+    assert_eq!((record.timing.end_us, record.timing.first_token_us), (1_250_000, Some(200_000)));
+    for (body, status) in [
+        (value!({ "log": message["log"] }), 401),
+        (value!({ "authorization": format!("Bearer {KEY}") }), 400),
+        (
+            value!({ "authorization": format!("Bearer {KEY}"), "log": { "request": { "id": "x" }, "response": {} } }),
+            400,
+        ),
+    ] {
+        let told = tell("/v1/log/request", &[], body.to_string()).await;
+        assert_eq!((told.status, told.record.is_none()), (status, true), "{}", told.body);
+    }
+}

@@ -64,6 +64,8 @@ use crate::otlp::{self, Signal};
 enum Speaker {
     /// A client that logs its calls itself.
     AsyncLog(Manner),
+    /// Helicone's own gateway.
+    Message,
     /// An exporter of OpenTelemetry, over HTTP.
     Otlp(Signal),
     /// The same over gRPC.
@@ -79,6 +81,7 @@ const PATHS: &[(&str, Speaker)] = &[
     ("/v1/trace/custom/v1/log", Speaker::AsyncLog(Manner::TRACE)),
     ("/v1/trace/custom/log", Speaker::AsyncLog(Manner::TRACE)),
     ("/v1/trace/custom/log/typed", Speaker::AsyncLog(Manner::TYPED)),
+    ("/v1/log/request", Speaker::Message),
     ("/v1/traces", Speaker::Otlp(Signal::Spans)),
     ("/v1/trace/log", Speaker::Otlp(Signal::Spans)),
     ("/v1/trace/log-python", Speaker::Otlp(Signal::Spans)),
@@ -135,6 +138,9 @@ impl LogRoutes {
             refused.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("POST"));
             return refused;
         }
+        if speaker == Speaker::Message {
+            return self.message(&head.headers, body).await;
+        }
         let Some(caller) = caller::identify(&head.headers, &*self.0.callers) else {
             return if grpc::speaks(&head.headers) {
                 grpc::answer(Err((Code::Unauthenticated, UNAUTHORIZED.to_owned())))
@@ -143,13 +149,14 @@ impl LogRoutes {
             };
         };
         let limit = match speaker {
-            Speaker::AsyncLog(_) => async_log::MAX_BODY,
+            Speaker::AsyncLog(_) | Speaker::Message => async_log::MAX_BODY,
             Speaker::Otlp(_) => otlp::MAX_BODY,
             Speaker::Grpc(_) => otlp::MAX_BODY + grpc::PREFIX,
         };
         let read = whole(body, &head.headers, limit).await;
         match speaker {
             Speaker::AsyncLog(manner) => async_log::answer(&self.0, manner, caller, head.headers, read).await,
+            Speaker::Message => async_log::message::answer(&self.0, caller, read).await,
             Speaker::Otlp(signal) => otlp::answer(&self.0, caller, signal, &head.headers, read).await,
             Speaker::Grpc(signal) => {
                 let message = match read {
@@ -162,6 +169,26 @@ impl LogRoutes {
                 };
                 grpc::answer(ended)
             }
+        }
+    }
+}
+
+impl LogRoutes {
+    /// A message whose key may stand in it: it is read first, and no further than to its limit.
+    async fn message<B>(&self, headers: &HeaderMap, body: B) -> Answer
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let read = whole(body, headers, async_log::MAX_BODY).await;
+        let of_head = caller::identify(headers, &*self.0.callers);
+        let of_body = || {
+            let shown = async_log::message::authorization(read.as_ref().ok()?)?;
+            caller::identify(&shown, &*self.0.callers)
+        };
+        match of_head.or_else(of_body) {
+            Some(caller) => async_log::message::answer(&self.0, caller, read).await,
+            None => unauthorized(),
         }
     }
 }

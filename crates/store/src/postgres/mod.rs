@@ -357,6 +357,13 @@ impl Store for PostgresStore {
         })
     }
 
+    fn rename_key<'a>(&'a self, key: KeyId, name: &'a str) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let done = within(WRITE, sql::rename_key::<Postgres>(key, name).build().execute(&self.writers)).await?;
+            Ok(done.rows_affected() > 0)
+        })
+    }
+
     fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             self.limits.close().await;

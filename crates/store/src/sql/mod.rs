@@ -252,6 +252,15 @@ pub(crate) fn revoke_key<D: Dialect>(key: KeyId, at: Timestamp) -> QueryBuilder<
     sql
 }
 
+/// The statement that gives a key another name.
+pub(crate) fn rename_key<D: Dialect>(key: KeyId, name: &str) -> QueryBuilder<D> {
+    let mut sql = QueryBuilder::new("UPDATE keys SET name = ");
+    D::bind_text(&mut sql, &crate::text::stored(name));
+    sql.push(" WHERE id = ");
+    D::bind_id(&mut sql, key.uuid());
+    sql
+}
+
 fn push_row<D: Dialect>(sql: &mut QueryBuilder<D>, org: OrgId, id: RecordId) {
     sql.push(" WHERE org_id = ");
     D::bind_id(sql, org.uuid());

@@ -366,6 +366,15 @@ impl Store for SqliteStore {
         })
     }
 
+    fn rename_key<'a>(&'a self, key: KeyId, name: &'a str) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let mut transaction = self.write().await?;
+            let done = sql::rename_key::<Sqlite>(key, name).build().execute(&mut *transaction).await.map_err(sort)?;
+            transaction.commit().await.map_err(sort)?;
+            Ok(done.rows_affected() > 0)
+        })
+    }
+
     fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             // The writer last: the last connection to close folds the WAL into the file.

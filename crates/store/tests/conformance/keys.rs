@@ -51,10 +51,13 @@ async fn a_key_is_not_replaced() {
 #[tokio::test]
 async fn a_key_is_revoked_once() {
     with_each(async |_, store| {
-        let (kept, revoked) = (key(1, 1), key(2, 2));
+        let (kept, mut revoked) = (key(1, 1), key(2, 2));
         store.insert_key(&kept).await.unwrap();
         store.insert_key(&revoked).await.unwrap();
         let at = Timestamp::from_micros(5);
+        assert!(!store.rename_key(KeyId::generate(), "nobody").await.unwrap());
+        assert!(store.rename_key(revoked.id, "another \0 name").await.unwrap());
+        revoked.name = "another \0 name".to_owned();
         assert!(!store.revoke_key(KeyId::generate(), at).await.unwrap());
         assert!(store.revoke_key(revoked.id, at).await.unwrap());
         assert!(!store.revoke_key(revoked.id, Timestamp::from_micros(6)).await.unwrap());
