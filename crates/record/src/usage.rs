@@ -368,10 +368,11 @@ pub struct Usage {
 /// Leaves and units as they are; what was written by a program that keeps their order and no empty ones.
 impl Binary for Usage {
     fn write(&self, out: &mut Vec<u8>) {
-        let Self { tokens, units, billed, source } = self;
+        let Self { tokens, units, billed, facts, source } = self;
         tokens.write(out);
         units.write(out);
         billed.write(out);
+        facts.write(out);
         source.write(out);
     }
 
@@ -380,6 +381,7 @@ impl Binary for Usage {
             tokens: Binary::read(from)?,
             units: Binary::read(from)?,
             billed: Binary::read(from)?,
+            facts: Binary::read(from)?,
             source: Binary::read(from)?,
         })
     }

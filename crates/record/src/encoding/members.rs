@@ -87,7 +87,10 @@ plain_codes! {
     UsageSource { 0 Reported, 1 Estimated }
     Unit {
         0 Requests, 1 WebSearches, 2 FileSearches, 3 RerankSearches, 4 CodeSessions, 5 Images, 6 InputSeconds,
-        7 OutputSeconds, 8 InputCharacters, 9 OutputCharacters, 10 Pages, 11 AnnotatedPages,
+        7 OutputSeconds, 8 InputCharacters, 9 OutputCharacters, 10 Pages, 11 AnnotatedPages, 12 InputImages,
+        13 InputVideoSeconds, 14 InputPixels, 15 OutputPixels, 16 Megapixels, 17 ComputeSeconds, 18 XSearches,
+        19 EnterpriseWebSearches, 20 AttachmentSearches, 21 MapsGroundings, 22 CodeExecutions, 23 Guardrails,
+        24 RoutingUnits, 25 TextMessages, 26 OcrCredits, 27 VectorStoreGbDays, 28 FileSearchGbDays,
     }
 }
 
