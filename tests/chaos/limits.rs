@@ -1,7 +1,7 @@
 //! Budgets that are never overspent, and limits whose server freezes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -72,13 +72,17 @@ async fn spent_by_rows(gateways: &[Arc<Gateway>]) -> Atto {
 
 /// A thousand calls at once, of which one in ten leaves; `kill` strikes in their midst.
 async fn storm(gateways: &[Arc<Gateway>], from: u64, kill: Option<&Gateway>) -> u64 {
-    let served = Arc::new(AtomicU64::new(0));
+    let (served, killed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let mut calls = JoinSet::new();
     for number in 0..CALLS {
         let seed = from + number;
         let gateway = gateways[usize::try_from(number).unwrap() % gateways.len()].clone();
-        let served = served.clone();
+        let (served, killed, on_victim) = (served.clone(), killed.clone(), number % 2 == 0 || gateways.len() == 1);
         calls.spawn(async move {
+            // What had no connection yet when its gateway was killed finds nobody.
+            if on_victim && killed.load(Ordering::SeqCst) {
+                return;
+            }
             let sending = gateway.try_open(call(seed, 400));
             if random(seed ^ 0xabc).is_multiple_of(10) {
                 let _left = tokio::time::timeout(Duration::from_millis(random(seed) % 300), sending).await;
@@ -93,10 +97,11 @@ async fn storm(gateways: &[Arc<Gateway>], from: u64, kill: Option<&Gateway>) -> 
         });
     }
     if let Some(gateway) = kill {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        tokio::time::sleep(Duration::from_millis(2_000)).await;
+        killed.store(true, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(50)).await;
         gateway.signal("KILL");
     }
-    // Some of them die with their gateway.
     while calls.join_next().await.is_some() {}
     served.load(Ordering::SeqCst)
 }
