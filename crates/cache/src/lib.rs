@@ -40,6 +40,9 @@
 //! # });
 //! ```
 //!
+//! The layer takes one line in an axum router or a hyper server, behind what reads the body: `examples/layers_axum.rs` and
+//! `examples/layers_hyper.rs` are whole servers with it, rate limits and the meter.
+//!
 //! # What there is
 //!
 //! - [`Wish`]: what a caller wants, by Helicone's headers.

@@ -27,7 +27,8 @@
 //! ```
 //!
 //! The layer takes one line in an axum router (`.layer(limits)`); where the body is another than [`Bytes`](bytes::Bytes), it has
-//! to be `From<Bytes>`, as axum's is. `examples/limit_axum.rs` shows it.
+//! to be `From<Bytes>`, as axum's is. `examples/limit_axum.rs` shows it, `examples/layers_hyper.rs` the same
+//! without a framework.
 //!
 //! # What there is
 //!

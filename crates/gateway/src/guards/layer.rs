@@ -64,12 +64,12 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let own = self.layer.guards.own.load_full();
-        let asked = call.guarding;
-        let (moderates, looks) = (asked.moderation || own.always.moderation, asked.injection || own.always.injection);
-        if !moderates && !looks && self.layer.guards.others.is_empty() {
+        let (asked, always) = (call.guarding, self.layer.guards.own.load().always);
+        let wanted = asked.moderation || asked.injection || always.moderation || always.injection;
+        if !wanted && self.layer.guards.others.is_empty() {
             return Either::Left(self.inner.call(call));
         }
+        let own = self.layer.guards.own.load_full();
         let layer = self.layer.clone();
         let next = self.inner.clone();
         // The service that was polled ready serves; its clone is polled ready again before the next call.

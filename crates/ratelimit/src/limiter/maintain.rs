@@ -84,7 +84,9 @@ impl Inner {
             let holds_more = account.shared.held > account.in_flight().saturating_add(account.unsynced());
             let is_idle = is_last || now.saturating_sub(account.used_at) > IDLE_MS;
             let lapses = account.shared.held > 0 && now.saturating_sub(account.shared.renewed_at) > renew_ms;
-            if account.unsynced() > 0 || lapses || (is_idle && holds_more) {
+            // What others hold changes without a word from here, and whoever looks wants to know how it stands.
+            let is_stale = account.shared.others > 0 && now.saturating_sub(account.shared.renewed_at) > renew_ms;
+            if account.unsynced() > 0 || lapses || is_stale || (is_idle && holds_more) {
                 let more = keeps_slice(account, is_idle);
                 push(&mut steps, fresh, |step| step.accounts.extend(account_step(key, account, more)));
             }
