@@ -216,3 +216,50 @@ def test_a_client_that_vanishes(gateway, script):
     while not script.closes and time.monotonic() < until:
         time.sleep(0.02)
     assert script.closes, "the provider's side was left open"
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["said-goodbye", "cut"])
+def test_a_session_outlives_the_stop_of_the_gateway_and_is_on_the_record(gateway, script, tmp_path, environment, leaves):
+    caller = Caller(gateway)
+    caller.say("How fast?")
+    caller.until("response.done")
+    gateway.process.popen.terminate()
+    # The gateway stops, and the session goes on.
+    caller.say("And now?")
+    caller.until("response.done")
+    if leaves:
+        caller.socket.close()
+    gateway.process.popen.wait(timeout=60)
+    again = Process([program("TACHOGRAPH_GATEWAY")], tmp_path / "again.log", cwd=tmp_path, env=environment)
+    row = Gateway(again, None).row(caller.call)
+    again.stop()
+    # All that was asked has been answered to its end.
+    assert row["outcome"] == "complete", row
+    assert (row["usage"]["input_tokens"], row["usage"]["output_tokens"]) == (200, 100)
+
+
+def test_azures_sessions_are_reached_by_their_own_path(script, tmp_path, environment):
+    azure = {"base_url": script.url, "api_keys": ["key-of-azure"], "deployments": {"gpt-realtime": "prod-realtime"}}
+    configuration = {"listen": "127.0.0.1:0", "api_key": KEY, "providers": {"azure": azure}}
+    (tmp_path / "tachograph.yaml").write_text(json.dumps(configuration))
+    process = Process([program("TACHOGRAPH_GATEWAY")], tmp_path / "azure.log", cwd=tmp_path, env=environment)
+    gateway = Gateway(process, None)
+    for path, arrives in [
+        ("/v1/realtime?model=azure/gpt-realtime", "/openai/v1/realtime?model=prod-realtime"),
+        ("/azure/openai/v1/realtime?model=prod-realtime", "/openai/v1/realtime?model=prod-realtime"),
+        (
+            "/azure/openai/realtime?api-version=2024-10-01-preview&deployment=prod-realtime",
+            "/openai/realtime?api-version=2024-10-01-preview&deployment=prod-realtime",
+        ),
+    ]:
+        caller = Caller(gateway, path)
+        caller.say("How fast?")
+        caller.until("response.done")
+        caller.socket.close()
+        row = caller.row()
+        assert (row["provider"], row["api"], row["outcome"]) == ("azure", "openai.realtime", "complete")
+        assert row["usage"]["input_tokens"] == 100
+        arrived, headers = script.heads[-1]
+        assert arrived == arrives
+        assert headers["api-key"] == "key-of-azure"
+    process.stop()

@@ -352,3 +352,41 @@ async fn amazons_embeddings_are_reached_and_asked_for_in_each_familys_words() {
     let refused = gateway.send(post("/model/openai%2Fgpt-4o/invoke", &chat)).await;
     assert_eq!(refused.status, 400, "{}", refused.text());
 }
+
+/// The two files of `examples/add_provider` are all that a new provider takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_added_by_a_row_and_a_price_file() {
+    const ROW: &str = include_str!("../../examples/add_provider/tachograph.yaml");
+    const PRICES: &str = include_str!("../../examples/add_provider/prices/acme.toml");
+    let upstream = Upstream::answering(|seen| {
+        let reply = golden::OPENAI_CHAT.document.replace("gpt-4o-mini", seen.json()["model"].as_str().unwrap());
+        Reply::document(200, &[("content-type", "application/json")], reply)
+    })
+    .await;
+    let yaml = ROW
+        .replace("https://llm.acme.example", &format!("http://{}", upstream.address()))
+        .replace("127.0.0.1:8787", "127.0.0.1:0")
+        .replacen("providers:", &format!("api_key: {KEY}\nproviders:"), 1);
+    let setup = Gateway::configured(&yaml).environment("ACME_API_KEY", "key-of-acme");
+    let prices = setup.directory().path().join("prices");
+    std::fs::create_dir_all(&prices).unwrap();
+    std::fs::write(prices.join("acme.toml"), PRICES).unwrap();
+    let gateway = setup.start().await;
+    for (path, body) in [
+        ("/v1/chat/completions", json!({"model": "acme-large", "messages": []})),
+        ("/v1/chat/completions", json!({"model": "acme/acme-large", "messages": []})),
+        ("/acme/v1/chat/completions", json!({"model": "acme-large", "messages": []})),
+        (
+            "/v1/messages",
+            json!({"model": "acme-large", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
+        ),
+    ] {
+        let answer = gateway.send(post(path, &body)).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let seen = upstream.last();
+        assert_eq!((&*seen.target, seen.header("authorization")), ("/v1/chat/completions", Some("Bearer key-of-acme")));
+        let row = gateway.row(&answer).await;
+        // 500 × 2 / 10⁶ and 300 × 8 / 10⁶.
+        assert_eq!((&row["provider"], &row["cost"]["total"]), (&json!("acme"), &json!("0.0034")), "{path}: {row:#}");
+    }
+}

@@ -33,3 +33,4 @@ mod target;
 mod token_limit;
 mod translated;
 mod uploads;
+mod vault;

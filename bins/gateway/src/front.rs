@@ -17,7 +17,7 @@ use tachograph_logger::{Gauges, LogRoutes};
 use tower::Service;
 
 /// The console's paths: these and all below them.
-const CONSOLE: [&str; 4] = ["/api", "/assets", "/login", "/logout"];
+const CONSOLE: [&str; 5] = ["/api", "/assets", "/login", "/logout", "/v1/vault"];
 
 /// The gateway and, where it shares the port, the console.
 #[derive(Clone)]

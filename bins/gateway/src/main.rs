@@ -8,6 +8,7 @@ mod limits;
 mod quote;
 mod rules;
 mod run;
+mod vault;
 
 use std::io::{self, Write};
 use std::path::PathBuf;

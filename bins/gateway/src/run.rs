@@ -27,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::front::Front;
+use crate::vault::{self, Keeping};
 use crate::{desk, keeping, limits, quote, rules};
 
 /// Where records go: priced, counted, edited, kept.
@@ -52,11 +53,12 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let mut logger = keeping::start(&config, store.clone(), exporter.as_ref())?;
     let prices = prices(&config)?;
     let endpoints = endpoints(&config);
-    let vault = Vault::open(&config.data_dir, &|name| std::env::var(name).ok())?;
-    vault.load(&*store, &endpoints).await?;
+    let vault = Arc::new(Vault::open(&config.data_dir, &|name| std::env::var(name).ok())?);
+    let redacting = privacy::edit(&config)?;
+    vault.load(&*store, &endpoints, &redacting).await?;
     let mut watch = ConfigWatch::new(prices.clone(), config_file, &config);
     let metrics = metrics(endpoints.clone(), prices.clone());
-    let sink = Counted::new(Edited::new(logger.intake(), privacy::edit(&config)?), metrics.clone());
+    let sink = Counted::new(Edited::new(logger.intake(), redacting.clone()), metrics.clone());
     let router = router(&config, endpoints.clone(), prices.clone());
     let (limits, events) = limits::of(&config, &store, router.clone())?;
     limits.reload(&*store, &keys.orgs()).await?;
@@ -89,7 +91,13 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
         settings: Some(desk::settings(watch.state())),
         closing: closing.clone(),
     };
-    let console = tachograph_console::router(options).merge(quotes).merge(rules);
+    let kept = vault::routes(Keeping {
+        vault: vault.clone(),
+        store: store.clone(),
+        endpoints: endpoints.clone(),
+        keys: keys.clone(),
+    });
+    let console = tachograph_console::router(options).merge(quotes).merge(rules).merge(kept);
 
     let [rows, bodies] = config.logging.retention.spans();
     let retention = Retention { rows, bodies };
@@ -103,7 +111,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
         exporting.spawn(exporter.run());
     }
     let mut background = JoinSet::new();
-    background.spawn(reload_vault(vault, endpoints.clone(), store.clone(), VAULT_RELOAD));
+    background.spawn(reload_vault(vault, endpoints.clone(), store.clone(), redacting, VAULT_RELOAD));
     if let Some(writer) = writer {
         background.spawn(writer.run());
     }

@@ -23,6 +23,8 @@ use crate::upload::Upload;
 pub(crate) struct Call {
     /// Its id, its clock and its record.
     pub trip: Trip,
+    /// Whose call it is.
+    pub org: OrgId,
     /// The API it calls, where that is understood.
     pub api: Option<&'static Api>,
     /// The shape in which its client reads errors.

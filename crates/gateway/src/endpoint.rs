@@ -8,14 +8,15 @@ use arc_swap::ArcSwap;
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, Uri};
 use tachograph_providers::{Api, AuthStyle, DialectId, Provider, Registry, Variant};
+use tachograph_record::OrgId;
 use tachograph_reply::{ApiError, ErrorKind};
 use tachograph_routing::{Clock, fits};
-use uuid::Uuid;
 
 use crate::config::{AllowedTarget, Environment, ProviderConfig, Secret};
 use crate::credential::{Credential, Credentials};
 use crate::demo;
 use crate::place::{Parts, Place, Setting, not_set, region_in};
+use crate::vault::Version;
 
 /// One provider as it is set up here.
 pub struct Endpoint {
@@ -34,12 +35,20 @@ pub struct Endpoint {
     /// Only public addresses are connected to.
     public_only: bool,
     credentials: Credentials,
-    /// Keys out of the vault, with their ids; they serve where the configuration and the environment have none.
-    vaulted: ArcSwap<(Vec<Uuid>, Credentials)>,
+    /// Keys out of the vault, each for its organisation's calls.
+    vaulted: ArcSwap<Vaulted>,
     clock: Clock,
     models: Vec<String>,
     /// What models are called there, where that is not their name.
     deployments: BTreeMap<String, String>,
+}
+
+/// Keys out of the vault.
+#[derive(Default)]
+struct Vaulted {
+    /// Which.
+    versions: Vec<Version>,
+    keys: HashMap<OrgId, Credentials>,
 }
 
 impl Endpoint {
@@ -107,10 +116,16 @@ impl Endpoint {
         &self.provider.name
     }
 
-    /// Whether it can be called with a key of our own.
+    /// Whether it can be called with a key of our own, whoever calls.
     #[must_use]
     pub fn has_key(&self) -> bool {
-        !self.credentials.is_empty() || !self.vaulted.load().1.is_empty()
+        !self.credentials.is_empty() || !self.vaulted.load().keys.is_empty()
+    }
+
+    /// Whether it can be called with a key of our own for this organisation.
+    #[must_use]
+    pub fn has_key_for(&self, org: OrgId) -> bool {
+        !self.credentials.is_empty() || self.vaulted.load().keys.contains_key(&org)
     }
 
     /// The refusal of a request that the provider would only refuse for want of a key: it says where one goes. Nothing,
@@ -149,32 +164,39 @@ impl Endpoint {
     }
 
     /// The credential whose turn it is; those that are benched sit out.
-    pub(crate) fn credential(&self) -> Option<Arc<Credential>> {
-        self.with_credentials(|credentials| credentials.next(self.clock.now()).cloned())
+    pub(crate) fn credential(&self, org: OrgId) -> Option<Arc<Credential>> {
+        self.with_credentials(org, |credentials| credentials.next(self.clock.now()).cloned())
     }
 
-    fn with_credentials<T>(&self, of: impl FnOnce(&Credentials) -> T) -> T {
-        if self.credentials.is_empty() { of(&self.vaulted.load().1) } else { of(&self.credentials) }
+    /// What an organisation keeps itself goes before what the gateway has for all; but whose the gateway is, its
+    /// configuration goes before its vault.
+    fn with_credentials<T>(&self, org: OrgId, of: impl FnOnce(&Credentials) -> T) -> T {
+        let vaulted = self.vaulted.load();
+        match vaulted.keys.get(&org) {
+            Some(own) if org != OrgId::HOME || self.credentials.is_empty() => of(own),
+            _ => of(&self.credentials),
+        }
     }
 
-    /// Takes the keys of these ids out of the vault, unless it has them already: turns and benches stay then.
-    pub(crate) fn take_vaulted(&self, ids: Vec<Uuid>, keys: impl FnOnce() -> Vec<Secret>) {
-        if self.vaulted.load().0 != ids {
-            let credentials = Credentials::of_keys(&self.provider, &keys());
-            self.vaulted.store(Arc::new((ids, credentials)));
+    /// Takes these keys out of the vault, unless it has them already: turns and benches stay then.
+    pub(crate) fn take_vaulted(&self, versions: Vec<Version>, keys: HashMap<OrgId, Vec<Secret>>) {
+        if self.vaulted.load().versions != versions {
+            let keys = keys.into_iter().map(|(org, keys)| (org, Credentials::of_keys(&self.provider, &keys)));
+            let keys = keys.filter(|(_, credentials)| !credentials.is_empty()).collect();
+            self.vaulted.store(Arc::new(Vaulted { versions, keys }));
         }
     }
 
     /// Benches a credential for so long. Returns whether another one is left.
     #[must_use]
-    pub fn bench(&self, number: u32, span: Duration) -> bool {
-        self.with_credentials(|credentials| credentials.turns().bench(number, span, self.clock.now()))
+    pub fn bench(&self, org: OrgId, number: u32, span: Duration) -> bool {
+        self.with_credentials(org, |credentials| credentials.turns().bench(number, span, self.clock.now()))
     }
 
-    /// How many credentials there are, and how many of them are benched.
+    /// How many credentials there are for calls of the gateway's own organisation, and how many of them are benched.
     #[must_use]
     pub fn keys_status(&self) -> (usize, usize) {
-        self.with_credentials(|credentials| credentials.turns().status(self.clock.now()))
+        self.with_credentials(OrgId::HOME, |credentials| credentials.turns().status(self.clock.now()))
     }
 
     /// The model names it is configured to serve, patterns among them.

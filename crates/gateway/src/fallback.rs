@@ -132,7 +132,7 @@ impl Policy<Call> for Asking {
         {
             let usual = if failure.class == Class::RateLimited { LIMITED_FOR } else { REFUSED_FOR };
             let span = failure.retry_after.unwrap_or(usual);
-            failure.another_key = endpoint.bench(key, span) && !is_spent;
+            failure.another_key = endpoint.bench(call.org, key, span) && !is_spent;
         }
         failure
     }

@@ -59,6 +59,15 @@ impl Leaving {
         tasks.shutdown().await;
     }
 
+    /// Runs what outlives its answer's head, and is awaited at shutdown like what is read on: a session. Dropped, it closes
+    /// its record.
+    pub(crate) fn outlive(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_on(task, &runtime);
+    }
+
     fn drains(&self, headers: &HeaderMap) -> bool {
         let said = headers.get(&HEADER).and_then(|value| OnDisconnect::named(value.to_str().ok()?));
         // Who may send a call again under one key wants it made once, also where it was not there for the answer.

@@ -97,4 +97,4 @@ pub use tachograph_cache::backend::Writer as CacheWriter;
 pub use target::names_target;
 pub use upload::Uploads;
 pub use upstream::Upstream;
-pub use vault::{ProviderKey, Vault, VaultError, forget_provider_key, provider_keys, reload_vault};
+pub use vault::{KeyChange, ProviderKey, Vault, VaultError, forget_provider_key, provider_keys, reload_vault};

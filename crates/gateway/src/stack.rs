@@ -92,7 +92,7 @@ where
         // Outside the meter: its comments are no part of the answer.
         .layer(KeepAliveLayer(keep_alive))
         // A session's frames pass beside the answer; what the record is to know of them is its body, read here to its end.
-        .layer(SessionLayer)
+        .layer(SessionLayer(leaving.clone()))
         // A client that leaves may leave an answer behind that the meter reads on.
         .layer(LeavingLayer(leaving.clone()))
         // Above everything that can say no, so that refusals and cache hits are on the record too.

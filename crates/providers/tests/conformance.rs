@@ -101,6 +101,86 @@ fn a_whole_answer_is_written_and_read_in_every_dialect() {
 }
 
 #[test]
+fn hard_case_05_usage_that_comes_early_in_pieces_or_again_is_counted_once() {
+    let frame = |event: &str| format!("data: {event}\n\n");
+    let anthropic = |pieces: &[&str]| pieces.iter().map(|piece| frame(piece)).collect::<String>();
+    let start = r#"{"type":"message_start","message":{"id":"m","model":"c","usage":{"input_tokens":400,"cache_read_input_tokens":40,"output_tokens":1}}}"#;
+    let text = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi"}}"#;
+    let delta =
+        |usage: &str| format!(r#"{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}},"usage":{usage}}}"#);
+    let stop = r#"{"type":"message_stop"}"#;
+    let (early, half) = (delta(r#"{"output_tokens":100}"#), delta(r#"{"output_tokens":250}"#));
+    let (late, all) = (
+        delta(r#"{"output_tokens":300}"#),
+        delta(r#"{"input_tokens":400,"cache_read_input_tokens":40,"output_tokens":300}"#),
+    );
+    // What is told again takes the place of what was told; what is not told again stays.
+    for pieces in [
+        vec![start, text, &late, stop],
+        vec![start, text, &all, stop],
+        vec![start, &early, text, &half, &late, stop],
+        vec![start, text, &late, &all, stop],
+    ] {
+        let stream = anthropic(&pieces);
+        let (_, response) = read(DialectId::AnthropicMessages, [stream.as_bytes()]);
+        let UsageReading::Known(usage) = &response.usage else { panic!("{stream}") };
+        assert_eq!((usage.input_total(), usage.cache_read_total(), usage.output_total()), (440, 40, 300), "{stream}");
+        let mut tap = dialect(DialectId::AnthropicMessages).tap(true, 200);
+        tap.see(&Bytes::from(stream.clone()));
+        let UsageReading::Known(tapped) = tap.finish().usage else { panic!("{stream}") };
+        assert_eq!(&tapped, usage, "the tap and the reader say the same of {stream}");
+    }
+    // Others count up in every chunk; the last says all.
+    let chunk = |output: u64| {
+        json!({"choices": [{"index": 0, "delta": {"content": "x"}}], "usage": {"prompt_tokens": 440, "completion_tokens": output, "total_tokens": 440 + output}}).to_string()
+    };
+    let stream =
+        [chunk(1), chunk(150), chunk(300)].iter().map(|chunk| frame(chunk)).collect::<String>() + "data: [DONE]\n\n";
+    let (_, response) = read(DialectId::OpenAiChat, [stream.as_bytes()]);
+    assert_eq!(response.usage.known().map(|usage| (usage.input_total(), usage.output_total())), Some((440, 300)));
+    // Usage behind the reason to stop, and before it, in every dialect.
+    for id in DialectId::all() {
+        let mut turned = events();
+        let at = turned.iter().position(|event| matches!(event, StreamEvent::Usage(_))).unwrap();
+        turned.swap(at - 1, at);
+        for events in [events(), turned] {
+            holds(&read(id, [&written(id, &events)[..]]).1, id.name());
+        }
+    }
+}
+
+#[test]
+fn hard_case_09_events_are_the_same_however_they_are_framed() {
+    use DialectId::{AnthropicMessages, CohereChat, GeminiGenerateContent, OpenAiChat, OpenAiResponses};
+    for id in [OpenAiChat, OpenAiResponses, AnthropicMessages, GeminiGenerateContent, CohereChat] {
+        let bytes = written(id, &events());
+        let text = String::from_utf8(bytes.to_vec()).unwrap().replace("\r\n", "\n");
+        let want = format!("{:?}", read(id, [text.as_bytes()]).0);
+        for (how, framed) in [
+            ("CRLF", text.replace('\n', "\r\n")),
+            ("CR", text.replace('\n', "\r")),
+            ("comments between events", text.replace("\n\n", "\n\n: keep-alive\n\n:\n\n")),
+            ("a byte order mark", format!("\u{feff}{text}")),
+            ("no space behind the colon", text.replace("data: ", "data:").replace("event: ", "event:")),
+            ("ids and retries", text.replace("data: ", "id: 7\nretry: 10\ndata: ")),
+            ("unknown fields", text.replace("data: ", "field: x\nbare\ndata: ")),
+            ("no blank line at the end", text.trim_end().to_owned()),
+            (
+                "no event names",
+                text.lines()
+                    .filter(|line| !line.starts_with("event:"))
+                    .fold(String::new(), |all, line| all + line + "\n"),
+            ),
+        ] {
+            for size in [1, 7, framed.len()] {
+                let found = format!("{:?}", read(id, framed.as_bytes().chunks(size)).0);
+                assert_eq!(found, want, "{id:?}: {how}, in pieces of {size}");
+            }
+        }
+    }
+}
+
+#[test]
 fn hard_case_08_a_stream_cut_anywhere_is_the_same_in_every_dialect() {
     for id in DialectId::all() {
         let bytes = written(id, &events());

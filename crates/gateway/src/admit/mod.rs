@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body as HttpBody;
 use tachograph_providers::{Api, DialectId};
 use tachograph_ratelimit::Policy;
-use tachograph_record::{Asked, Attribution, Body, RecordedError};
+use tachograph_record::{Asked, Attribution, Body, OrgId, RecordedError};
 use tachograph_reply::{ApiError, ErrorShape};
 use tachograph_telemetry::attribution::{self, Told};
 use tachograph_telemetry::{Served, Trip};
@@ -268,7 +268,7 @@ impl Door {
         let resolved = route.and_then(|route| {
             content.check(&route, &read)?;
             let resolved = if fallbacks.is_empty() {
-                self.resolve(&route, &content, &asked.record.attribution, &read, trip)?
+                self.resolve(&route, &content, &asked.record.attribution, &read, trip, org)?
             } else {
                 self.in_order(&fallbacks, &route, &read)?
             };
@@ -279,6 +279,7 @@ impl Door {
         resolved.notes.into_iter().for_each(|note| trip.note(note));
         let mut call = Box::new(Call {
             trip: trip.clone(),
+            org,
             api: route.api,
             shape,
             way: route.way,
@@ -331,12 +332,14 @@ impl Door {
         attribution: &Attribution,
         body: &[u8],
         trip: &Trip,
+        org: OrgId,
     ) -> Result<Resolved, ApiError> {
         let model = content.model.as_deref();
         if let (Way::Proxy(_), Some(endpoint)) = (&route.way, &route.endpoint) {
             return Ok(Resolved { candidates: vec![self.router.proxied(endpoint, model)], ..Resolved::default() });
         }
-        self.router.resolve(&Wanted { model: model.unwrap_or_default(), attribution, body, id: trip.id() })
+        let model = model.unwrap_or_default();
+        self.router.resolve(&Wanted { model, attribution, body, id: trip.id(), org })
     }
 
     /// The targets that the caller named, in its order.

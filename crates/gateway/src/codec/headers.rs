@@ -77,7 +77,7 @@ pub(super) fn translated(call: &Call, endpoint: &Endpoint, provider: &Provider) 
 
 /// Puts our credential whose turn it is in its place, or says what is to be done later; the record is told which.
 fn put_ours(headers: &mut HeaderMap, call: &Call, endpoint: &Endpoint, region: Option<&str>) -> Option<Seal> {
-    let credential = endpoint.credential()?;
+    let credential = endpoint.credential(call.org)?;
     call.trip.attempt_key(credential.index);
     match &credential.kind {
         Kind::Header(name, value) => {

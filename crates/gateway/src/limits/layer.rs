@@ -193,7 +193,7 @@ impl Limits {
     /// Gives a call another model. A proxied call stays with its provider, and so with that one's models.
     fn retarget(&self, call: &mut Call, model: &str) -> bool {
         let attribution = call.trip.amend(|asked| asked.attribution.clone()).unwrap_or_default();
-        let wanted = Wanted { model, attribution: &attribution, body: &call.body, id: call.trip.id() };
+        let wanted = Wanted { model, attribution: &attribution, body: &call.body, id: call.trip.id(), org: call.org };
         let Ok(found) = self.router.resolve(&wanted).map(|resolved| resolved.candidates) else { return false };
         if let (Way::Proxy(_), Some(asked)) = (&call.way, call.candidates.first()) {
             let same = found.iter().any(|other| other.endpoint.name() == asked.endpoint.name());

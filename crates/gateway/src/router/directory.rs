@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use serde::Deserialize;
 use std::collections::HashMap;
 use tachograph_pricing::{Catalog, Match, MatchRule, Model, PriceMeter};
+use tachograph_record::OrgId;
 use tachograph_routing::{Directory, Routes, find};
 
 use super::Router;
@@ -51,6 +52,8 @@ pub(super) struct Known<'a> {
     pub(super) router: &'a Router,
     pub(super) catalog: &'a Catalog,
     pub(super) routes: &'a Routes,
+    /// Whose keys count.
+    pub(super) org: OrgId,
 }
 
 impl Directory for Known<'_> {
@@ -96,7 +99,7 @@ impl Known<'_> {
             .all_serving(name)
             .map(|endpoint| Serving { endpoint: endpoint.clone(), model: name.to_owned(), price: None, rank: 0 })
             .collect();
-        let with_keys = self.router.endpoints.all().filter(|endpoint| endpoint.has_key());
+        let with_keys = self.router.endpoints.all().filter(|endpoint| endpoint.has_key_for(self.org));
         let with_keys =
             with_keys.filter(|endpoint| !configured.iter().any(|held| Arc::ptr_eq(&held.endpoint, endpoint)));
         let mut serving: Vec<Serving> = with_keys

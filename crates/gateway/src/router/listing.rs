@@ -42,9 +42,9 @@ pub(crate) fn list(
 ) -> Result<Response<AnswerBody>, ApiError> {
     let catalog = router.prices.for_org(org);
     let value = match one {
-        Some(name) => in_shape(&router.listed(name, &catalog)?, shape),
+        Some(name) => in_shape(&router.listed(name, org, &catalog)?, shape),
         None => {
-            let models = router.all_listed(&catalog);
+            let models = router.all_listed(org, &catalog);
             let values: Vec<Value> = models.iter().map(|model| in_shape(model, shape)).collect();
             match shape {
                 ErrorShape::Gemini => json!({ "models": values }),
@@ -63,7 +63,7 @@ pub(crate) fn list(
 }
 
 impl Router {
-    fn all_listed(&self, catalog: &Catalog) -> Vec<Listed> {
+    fn all_listed(&self, org: OrgId, catalog: &Catalog) -> Vec<Listed> {
         let rules = self.rules.load();
         let mut models: Vec<Listed> = rules
             .routes
@@ -74,7 +74,7 @@ impl Router {
         endpoints.sort_by_key(|endpoint| endpoint.name().clone());
         for endpoint in endpoints {
             let configured = endpoint.models().iter().filter(|name| !name.contains('*'));
-            let listed = endpoint.has_key().then(|| catalog.provider(endpoint.name())).flatten();
+            let listed = endpoint.has_key_for(org).then(|| catalog.provider(endpoint.name())).flatten();
             let listed = listed.into_iter().flat_map(|provider| provider.models());
             let names = configured
                 .map(|name| (name.clone(), catalog.resolve(endpoint.name(), name).map(|found| found.model)))
@@ -93,13 +93,13 @@ impl Router {
         models
     }
 
-    fn listed(&self, name: &str, catalog: &Catalog) -> Result<Listed, ApiError> {
+    fn listed(&self, name: &str, org: OrgId, catalog: &Catalog) -> Result<Listed, ApiError> {
         if tachograph_routing::find(&self.rules.load().routes, name).is_some() {
             return Ok(Listed { id: name.to_owned(), owner: "tachograph".into(), model: None });
         }
         let attribution = tachograph_record::Attribution::default();
         let id = tachograph_record::RecordId::generate();
-        let resolved = self.resolve(&super::Wanted { model: name, attribution: &attribution, body: b"", id })?;
+        let resolved = self.resolve(&super::Wanted { model: name, attribution: &attribution, body: b"", id, org })?;
         let first = resolved.candidates.into_iter().next();
         let listed = first.map(|candidate| {
             let provider = candidate.endpoint.name();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tachograph_record::{Attribution, RecordId};
+use tachograph_record::{Attribution, OrgId, RecordId};
 use tachograph_reply::ApiError;
 use tachograph_routing::{Chain, Choice, Class, Item, NameError, Route, Sticky, find, hash, mix, name_hash, order};
 
@@ -21,6 +21,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) body: &'a [u8],
     /// The call's id, from which its share of chance is drawn.
     pub(crate) id: RecordId,
+    /// Whose call it is.
+    pub(crate) org: OrgId,
 }
 
 /// Who may serve a call.
@@ -42,7 +44,7 @@ impl Router {
     pub(crate) fn resolve(&self, wanted: &Wanted<'_>) -> Result<Resolved, ApiError> {
         let catalog = self.prices.current();
         let rules = self.rules.load();
-        let known = Known { router: self, catalog: &catalog, routes: &rules.routes };
+        let known = Known { router: self, catalog: &catalog, routes: &rules.routes, org: wanted.org };
         let name = wanted.model.trim();
         let mut resolving =
             Resolving { known, wanted, random: random_of(wanted.id), excluded: Vec::new(), out: Resolved::default() };
@@ -136,6 +138,10 @@ impl Resolving<'_> {
             self.out
                 .notes
                 .push(format!("{}:online asks for web search; send the provider's own tool for it", item.model));
+        }
+        if let Some(key) = &item.key {
+            let why = "keys are not chosen by name here; those of the provider take turns, by their weights";
+            self.out.notes.push(format!("the key {key:?} of {} was not singled out: {why}", item.model));
         }
         let named = item.provider.as_ref().and_then(|provider| self.known.router.endpoints.get(provider));
         match named {

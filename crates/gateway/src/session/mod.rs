@@ -21,14 +21,14 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::rt::Executor;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioExecutor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tower::{Layer, Service};
 
 pub(crate) use body::{Gone, SessionBody};
 pub(crate) use open::open;
+
+use crate::leaving::Leaving;
 
 /// Browsers cannot set headers on a WebSocket: the key comes as one of the subprotocols.
 const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
@@ -41,15 +41,15 @@ const PROTOCOL: &str = "realtime";
 #[derive(Clone)]
 pub(crate) struct ClientSocket(pub(crate) OnUpgrade);
 
-/// Puts [`Sessions`] before a service.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct SessionLayer;
+/// Puts [`Sessions`] before a service. Sessions are awaited at shutdown with the answers that clients have left.
+#[derive(Clone)]
+pub(crate) struct SessionLayer(pub(crate) Leaving);
 
 impl<Inner> Layer<Inner> for SessionLayer {
     type Service = Sessions<Inner>;
 
     fn layer(&self, inner: Inner) -> Sessions<Inner> {
-        Sessions { inner }
+        Sessions { inner, leaving: self.0.clone() }
     }
 }
 
@@ -57,6 +57,7 @@ impl<Inner> Layer<Inner> for SessionLayer {
 #[derive(Clone)]
 pub(crate) struct Sessions<Inner> {
     inner: Inner,
+    leaving: Leaving,
 }
 
 impl<B, R, Inner> Service<Request<B>> for Sessions<Inner>
@@ -77,10 +78,13 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let accept = handshake(&mut request);
         let answering = self.inner.call(request);
+        let leaving = self.leaving.clone();
         Box::pin(async move {
             let response = answering.await?;
             match accept {
-                Some(accept) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Ok(accepted(response, accept)),
+                Some(accept) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    Ok(accepted(response, accept, &leaving))
+                }
                 _ => Ok(response.map(SessionAnswer::Left)),
             }
         })
@@ -141,15 +145,15 @@ fn take_protocols(headers: &mut HeaderMap) -> Option<HeaderValue> {
 }
 
 /// Tells the client, and reads the session to its end.
-fn accepted<R>(response: Response<R>, accept: Accept) -> Response<SessionAnswer<R>>
+fn accepted<R>(response: Response<R>, accept: Accept, leaving: &Leaving) -> Response<SessionAnswer<R>>
 where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Send,
 {
     let (mut head, body) = response.into_parts();
     let gone = head.extensions.remove::<Gone>();
-    // It ends with the session, which ends with either side.
-    TokioExecutor::new().execute(async move {
+    // It ends with the session, which ends with either side or, at shutdown, with the time for what is left.
+    leaving.outlive(async move {
         let mut body = std::pin::pin!(body);
         while let Some(Ok(_seen)) = body.frame().await {
             if gone.as_ref().is_some_and(Gone::is_set) {

@@ -26,7 +26,7 @@ fn with_providers(providers: &BTreeMap<String, ProviderConfig>, routes: serde_js
 }
 
 fn resolve_with(router: &Router, model: &str, attribution: &Attribution) -> Result<Vec<String>, ApiError> {
-    let wanted = Wanted { model, attribution, body: b"{}", id: RecordId::generate() };
+    let wanted = Wanted { model, attribution, body: b"{}", id: RecordId::generate(), org: OrgId::HOME };
     let name = |candidate: Candidate| {
         let after = candidate.only_after.map(|class| format!(" after {class:?}")).unwrap_or_default();
         format!("{}:{}{after}", candidate.endpoint.name(), candidate.model.unwrap_or_default())
@@ -126,7 +126,13 @@ fn sticky_calls_of_one_conversation_go_one_way() {
         let session = session.map(|id| tachograph_record::SessionRef { id: id.to_owned(), ..Default::default() });
         let attribution = Attribution { session, ..Attribution::default() };
         let body = body.to_string();
-        let wanted = Wanted { model: "s", attribution: &attribution, body: body.as_bytes(), id: RecordId::generate() };
+        let wanted = Wanted {
+            model: "s",
+            attribution: &attribution,
+            body: body.as_bytes(),
+            id: RecordId::generate(),
+            org: OrgId::HOME,
+        };
         router.resolve(&wanted).unwrap().candidates[0].model.clone().unwrap()
     };
     let turn = |question: &str, more: usize| {
@@ -168,7 +174,7 @@ fn helicones_model_strings() {
     let router = router(&[], json!({}));
     let catalog = router.prices.current();
     let routes = Routes::new();
-    let known = Known { router: &router, catalog: &catalog, routes: &routes };
+    let known = Known { router: &router, catalog: &catalog, routes: &routes, org: OrgId::HOME };
     let mut checked = 0;
     let plain = file["cases"].as_array().unwrap().iter().map(|case| (&case["args"][0], &case["result"]["data"]));
     let extra = file["extra_cases"].as_array().unwrap().iter().map(|case| (&case["model"], &case["result"]["data"]));
