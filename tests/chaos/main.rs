@@ -8,6 +8,7 @@
 //! prints how many requests were sent, answers seen to their end, rows, duplicates and losses there were.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "the whole crate is a test")]
 
+mod disk;
 mod limits;
 mod load;
 mod postgres;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use disk::SmallDisk;
 use load::{Load, Seen, count, rows, upstream};
 use postgres::Postgres;
 use tachograph_tests::{Gateway, Logger};
@@ -187,6 +189,44 @@ async fn a_full_spool_makes_ends_wait_and_loses_nothing() {
     assert!(counted.lost.is_empty() && counted.duplicates.is_empty(), "{:?}", counted.some_lost());
     assert_eq!((seen.refused.load(Ordering::SeqCst), seen.cut.load(Ordering::SeqCst)), (0, 0));
     assert_eq!(counted.outcomes["complete"], seen.sent.load(Ordering::SeqCst));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_the_spool_itself_fills_makes_ends_wait_and_is_free_again_once_the_store_is_back() {
+    let (Some(postgres), Some(disk)) = (Postgres::start(), SmallDisk::mount("4m")) else { return };
+    let (upstream, seen) = (upstream().await, Arc::<Seen>::default());
+    let spool = disk.path().join("spool");
+    let configuration = format!("store: {{ url: \"{}\" }}\nspool: {{ dir: \"{}\" }}", postgres.url(), spool.display());
+    let gateway = Arc::new(Gateway::before(&upstream).config(&configuration).start().await);
+    // Twice: what stands by for a full disk is there again after the first time.
+    for round in 1..=2 {
+        postgres.freeze(true);
+        let load = Load::start(&gateway, &seen);
+        let mut full = false;
+        for _ in 0..1200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let ready = gateway.send_as_is(tachograph_tests::get("/readyz")).await.unwrap().collect().await.json();
+            full = ready["spool"] == "full" && ready["records"]["waiting"].as_u64() > Some(0);
+            if full {
+                break;
+            }
+        }
+        assert!(full, "the disk did not fill in round {round}\n{}", gateway.log());
+        assert!(disk.free() < 64 << 10, "{} bytes are free", disk.free());
+        postgres.freeze(false);
+        load.finish().await;
+        let found = rows(&gateway).await;
+        let counted = count("a full disk", &seen, &found);
+        assert!(counted.lost.is_empty() && counted.duplicates.is_empty(), "{:?}", counted.some_lost());
+        assert_eq!((seen.refused.load(Ordering::SeqCst), seen.cut.load(Ordering::SeqCst)), (0, 0));
+        assert_eq!(counted.outcomes["complete"], seen.sent.load(Ordering::SeqCst));
+    }
+    let health = gateway.api("/api/health").await;
+    assert_eq!(
+        (&health["dropped"], &health["quarantined"], &health["spool_full"]),
+        (&0.into(), &0.into(), &false.into())
+    );
+    assert!(health["spool_bytes"].as_u64() < Some(3 << 20), "{health:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

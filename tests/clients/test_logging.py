@@ -118,3 +118,42 @@ def test_a_call_through_the_gateway_traced_by_openllmetry_is_counted_once(gatewa
     assert rows["gateway"]["parent_span_id"] == rows["span"]["span_id"]
     assert rows["span"]["control"]["counted_by"] == rows["gateway"]["id"]
     assert rows["gateway"]["cost"]["total"] == "0.000255"
+
+
+def test_a_call_told_over_grpc_with_its_messages_as_logs_is_one_row(gateway):
+    from opentelemetry._logs import LogRecord
+    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    to = {"endpoint": gateway.url, "insecure": True, "headers": (("authorization", f"Bearer {KEY}"),)}
+    spans, logs = TracerProvider(), LoggerProvider()
+    spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(**to)))
+    logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(**to)))
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.system": "openai",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.usage.input_tokens": 500,
+        "gen_ai.usage.output_tokens": 300,
+        "user.id": "ada",
+        "session.id": "s1",
+    }
+    with spans.get_tracer("a test").start_as_current_span("chat gpt-4o-mini", attributes=attributes):
+        logger = logs.get_logger("a test")
+        logger.emit(LogRecord(event_name="gen_ai.user.message", body={"content": "How fast does it turn?"}))
+        message = {"role": "assistant", "content": "33 or 45 times a minute."}
+        body = {"index": 0, "finish_reason": "stop", "message": message}
+        logger.emit(LogRecord(event_name="gen_ai.choice", body=body))
+    logs.force_flush()
+    spans.force_flush()
+    (row,) = gateway.rows(1)
+    check(row, origin="span")
+    told = gateway.row(row["id"])
+    assert "How fast does it turn?" in json.dumps(told["request"])
+    assert "33 or 45 times a minute." in json.dumps(told["response"])
+    spans.shutdown()
+    logs.shutdown()

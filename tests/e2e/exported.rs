@@ -1,4 +1,4 @@
-//! What leaves again: calls as spans for another receiver.
+//! What leaves again: rows as files, and calls as spans for another receiver.
 
 use std::time::Duration;
 
@@ -7,8 +7,93 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::record::RowAccessor as _;
 use serde_json::{Value, json};
-use tachograph_tests::{Gateway, KEY, Reply, Upstream, golden, post};
+use tachograph_tests::{Gateway, KEY, Reply, Upstream, get, golden, post, run};
+
+async fn called(gateway: &Gateway, calls: usize) {
+    for at in 0..calls {
+        let text = if at == 0 { "say \"hi\", please\nand =1+1".to_owned() } else { format!("call {at}") };
+        let body = json!({ "model": "gpt-4o-mini", "messages": [{ "role": "user", "content": text }] });
+        let mut request = post("/openai/v1/chat/completions", &body);
+        request.headers_mut().insert("helicone-user-id", if at % 2 == 0 { "ada" } else { "bob" }.parse().unwrap());
+        request.headers_mut().insert("helicone-property-team", "=blue, \"red\"".parse().unwrap());
+        assert_eq!(gateway.send(request).await.status, 200);
+    }
+    gateway.rows_when_there_are(calls).await;
+}
+
+/// A table's rows by a reader of Parquet that is not ours: id, user, cost in atto-USD, request.
+fn of_parquet(bytes: Vec<u8>) -> Vec<(String, String, i128, String)> {
+    let reader = SerializedFileReader::new(Bytes::from(bytes)).unwrap();
+    let schema = reader.metadata().file_metadata().schema_descr();
+    let at = |name: &str| schema.columns().iter().position(|column| column.name() == name).unwrap();
+    let rows = reader.get_row_iter(None).unwrap().map(|row| {
+        let row = row.unwrap();
+        let text = |name: &str| row.get_string(at(name)).unwrap().clone();
+        let cost = row.get_decimal(at("cost_usd")).unwrap();
+        assert_eq!(cost.scale(), 18);
+        (text("id"), text("user"), i128::from_be_bytes(cost.data().try_into().unwrap()), text("request"))
+    });
+    rows.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_exported_alike_from_the_command_line_and_over_http_in_every_format() {
+    let upstream = Upstream::answering(|_| golden::OPENAI_CHAT.reply()).await;
+    let gateway = Gateway::before(&upstream).start().await;
+    called(&gateway, 25).await;
+    let command = |arguments: &[&str]| {
+        let all = [&["export", "--filter", "user:ada", "--bodies"], arguments].concat();
+        let done = run(gateway.directory(), &all, &[], "");
+        assert_eq!(done.code, Some(0), "{all:?}: {}", done.err);
+        done.out
+    };
+    let path = |format: &str| format!("/api/export?q=user:ada&bodies=true&format={format}");
+    let http = async |format: &str| {
+        let answer = gateway.send(get(&path(format))).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.headers["content-disposition"].to_str().unwrap().contains(&format!("requests.{format}")));
+        answer.body().to_vec()
+    };
+
+    let lines: Vec<Value> = command(&[]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 13);
+    assert!(lines.iter().all(|row| row["user"] == "ada" && row["cost"]["total"] == "0.000255"));
+    assert!(lines[12]["request"]["text"].as_str().unwrap().contains("=1+1"), "the newest is first");
+    let over_http: Vec<Value> = String::from_utf8(http("jsonl").await)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(over_http, lines);
+
+    let csv = command(&["--format", "csv"]);
+    assert_eq!(http("csv").await, csv.as_bytes());
+    let head: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    assert_eq!((csv.matches("\r\n").count(), head[0]), (14, "id"));
+    assert!(csv.contains("0.000255") && csv.contains("gpt-4o-mini"));
+
+    let out = gateway.directory().join("calls.parquet");
+    command(&["--format", "parquet", "--out", out.to_str().unwrap()]);
+    let rows = of_parquet(std::fs::read(&out).unwrap());
+    assert_eq!(rows, of_parquet(http("parquet").await));
+    let wanted: Vec<_> = lines
+        .iter()
+        .map(|row| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (text(&row["id"]), text(&row["user"]), 255_000_000_000_000, text(&row["request"]["text"]))
+        })
+        .collect();
+    assert_eq!(rows, wanted);
+
+    assert_eq!(command(&["--limit", "3"]).lines().count(), 3);
+    let wrong = run(gateway.directory(), &["export", "--format", "xlsx"], &[], "");
+    assert!(wrong.code == Some(64) && wrong.err.contains("parquet"), "{wrong:?}");
+    let wrong = run(gateway.directory(), &["export", "--filter", "cost>much"], &[], "");
+    assert_eq!(wrong.code, Some(64), "{wrong:?}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_of_one_gateway_are_spans_for_another_and_say_the_same() {

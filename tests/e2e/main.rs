@@ -14,6 +14,7 @@ mod fallbacks;
 mod fields;
 mod guards;
 mod headers;
+mod invariants;
 mod keys;
 mod leaving;
 mod limits;

@@ -166,3 +166,61 @@ async fn what_is_taken_out_is_marked_and_the_client_has_it_all() {
     let row = gateway.row(&answer).await;
     assert_eq!(row["control"]["redacted"], json!([["canary", 2]]), "{row:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_hold_for_whom_they_name_and_for_nobody_else() {
+    let upstream = parrot().await;
+    let body = json!({ "model": "gpt-4o-mini", "messages": [{ "role": "user", "content": format!("{CANARY} to ada@example.org") }] });
+    let call = async |gateway: &Gateway, headers: &[(&'static str, &str)]| {
+        let answer = gateway.send(with(post("/openai/v1/chat/completions", &body), headers)).await;
+        assert_eq!(answer.status, 200);
+        gateway.row(&answer).await
+    };
+    let said = |row: &Value| row["request"]["text"].as_str().unwrap_or_default().to_owned();
+    let rules =
+        "logging: { policies: [ { properties: { Team: medical }, bodies: none }, { user: ada, redact: [email] } ] }";
+    let gateway = Gateway::before(&upstream).config(rules).start().await;
+    let medical = call(&gateway, &[("helicone-property-team", "medical")]).await;
+    assert_eq!((&medical["request"]["state"], &medical["response"]["state"]), (&json!("omitted"), &json!("omitted")));
+    assert_eq!(medical["usage"]["input_tokens"], 5, "what was used is kept");
+    let ada = call(&gateway, &[("helicone-user-id", "ada"), ("helicone-property-team", "search")]).await;
+    assert!(said(&ada).contains(CANARY) && !said(&ada).contains("@example.org"), "{}", said(&ada));
+    assert!(ada["control"]["redacted"].to_string().contains("email"), "{}", ada["control"]);
+    let bob = call(&gateway, &[("helicone-user-id", "bob")]).await;
+    assert!(said(&bob).contains("ada@example.org"), "{}", said(&bob));
+
+    // The same by the key that calls: it is known by its id from the first row on.
+    let key = bob["key"].as_str().unwrap().to_owned();
+    let changed = format!("logging: {{ policies: [ {{ key: \"{key}\", bodies: none }} ] }}");
+    let next = gateway.again().instead_of(rules, &changed);
+    drop(gateway);
+    let gateway = next.start().await;
+    let of_key = call(&gateway, &[("helicone-user-id", "bob")]).await;
+    assert_eq!((&of_key["key"], &of_key["request"]["state"]), (&json!(key), &json!("omitted")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_sample_of_calls_bodies_are_kept_and_of_failed_ones_always() {
+    let upstream = parrot().await;
+    let gateway = Gateway::before(&upstream).config("logging: { sample_bodies: 50 }").start().await;
+    let chat = |model: &str| json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] });
+    for at in 0..120 {
+        let model = if at % 6 == 0 { "fail" } else { "gpt-4o-mini" };
+        gateway.send(post("/openai/v1/chat/completions", &chat(model))).await;
+    }
+    let (mut kept, mut failed) = (0, 0);
+    for row in gateway.rows_when_there_are(120).await {
+        let whole = gateway.row_of(row["id"].as_str().unwrap()).await;
+        let is_kept = whole["request"]["state"] == "whole";
+        assert_eq!(whole["response"]["state"] == "whole", is_kept, "both or none: {whole:#}");
+        if row["outcome"] == "complete" {
+            kept += usize::from(is_kept);
+        } else {
+            failed += 1;
+            assert!(is_kept, "of calls that failed they are kept: {whole:#}");
+        }
+    }
+    // Of 100 calls; outside of this with a probability below 10⁻⁸.
+    assert!((22..=78).contains(&kept), "{kept} of 100");
+    assert_eq!(failed, 20);
+}

@@ -66,6 +66,14 @@ impl Setup {
         self
     }
 
+    /// With other words in the place of some of the configuration.
+    #[must_use]
+    pub fn instead_of(mut self, some: &str, other: &str) -> Self {
+        assert!(self.configuration.contains(some), "{some} is not in {}", self.configuration);
+        self.configuration = self.configuration.replace(some, other);
+        self
+    }
+
     /// With a variable in its environment.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {

@@ -193,13 +193,14 @@ impl Reader {
             .into_iter()
             .filter(|segment| *segment < self.at.segment && self.held.iter().all(|held| held.segment != *segment))
             .collect();
-        if !done.is_empty() || self.saved.elapsed() >= CURSOR_EVERY {
-            self.save()?;
+        if done.is_empty() {
+            return if self.saved.elapsed() >= CURSOR_EVERY { self.save() } else { Ok(()) };
         }
-        if !done.is_empty() {
-            self.remove(&done)?;
-        }
-        Ok(())
+        // A full disk may have no room for the cursor until they are gone. One that names a segment that is gone means
+        // reading again from the first that is there.
+        let saved = self.save();
+        self.remove(&done)?;
+        saved.or_else(|_| self.save())
     }
 
     fn remove(&mut self, segments: &[u64]) -> io::Result<()> {
@@ -221,7 +222,7 @@ impl Reader {
     pub fn save(&mut self) -> io::Result<()> {
         if self.unsaved {
             let cursor = Cursor { at: self.at, next: self.expected, held: self.held.clone() };
-            self.shared.reserve.with(|| save(&self.shared.options.dir, &cursor))?;
+            save(&self.shared.options.dir, &cursor)?;
             (self.saved, self.unsaved) = (Instant::now(), false);
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! A little room that is kept on the disk for when it is full.
 //!
-//! To make room, room is needed: the cursor must say how far everything is done with before a segment may go, and another
-//! segment must be begun before the one that is written may. So a file of nothing stands by, which gives its place for that.
+//! To make room, room is needed: before the segment that is written may go, another must be begun, and what calls under
+//! way say in the end must have been written there. So a file of nothing stands by, which gives its place for that.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};

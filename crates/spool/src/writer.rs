@@ -271,7 +271,6 @@ impl Shared {
                 self.gauges.bytes.store(disk.behind + disk.segment.end, Ordering::Relaxed);
                 if self.gauges.full.swap(false, Ordering::Relaxed) {
                     tracing::info!("the spool has room again");
-                    self.reserve.keep();
                 }
                 self.appended.notify_one();
                 Ok(())
@@ -332,6 +331,7 @@ impl Shared {
         disk.behind = disk.behind.saturating_sub(bytes);
         self.gauges.bytes.store(disk.behind + disk.segment.end, Ordering::Relaxed);
         drop(disk);
+        self.reserve.keep();
         if self.gauges.waiting.load(Ordering::SeqCst) > 0 {
             self.ring();
         }
