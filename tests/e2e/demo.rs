@@ -15,6 +15,10 @@ async fn gateway_demo_fills_the_store_with_a_believable_day() {
     setup.write();
     let directory = setup.directory();
     let finished = run(directory.path(), &["demo", "--requests", "60", "--days", "1", "--seed", "1"], &[], "");
+    let verified = run(directory.path(), &["verify-rollups"], &[], "");
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    let compared: serde_json::Value = serde_json::from_str(verified.out.lines().last().unwrap()).unwrap();
+    assert!(compared["cells"].as_u64() > Some(60) && compared["differences"] == 0, "{compared}");
     assert_eq!(finished.code, Some(0), "{finished:?}");
     assert!(finished.out.contains("60 calls"), "{}", finished.out);
     let gateway = setup.start().await;

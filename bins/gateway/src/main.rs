@@ -9,6 +9,7 @@ mod quote;
 mod rules;
 mod run;
 mod vault;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -131,6 +132,12 @@ enum Command {
     },
     /// Bring the store's schema up to date
     Migrate,
+    /// Compare rollups, from which the console adds up, with the rows they stand for, and name what differs. Each
+    /// difference is a line of JSON, the last line tells how much was compared; exit 70 if anything differs
+    VerifyRollups {
+        #[command(flatten)]
+        period: Span,
+    },
 }
 
 #[derive(Subcommand)]
@@ -269,6 +276,7 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
         Command::Demo { requests, days, seed } => in_runtime(run::demo(config()?, days, requests, seed)),
         Command::Export { rows, period } => in_runtime(export::export(config()?, rows, period.period()?)),
         Command::Migrate => in_runtime(run::migrate(config()?)),
+        Command::VerifyRollups { period } => in_runtime(verify::verify_rollups(config()?, period.period()?)),
         Command::Keys { command } => {
             let command = match command {
                 Keys::Create { name } => KeysCommand::Create { name },

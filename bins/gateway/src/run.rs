@@ -19,7 +19,7 @@ use tachograph_gateway::{
     Limits, Priced, Router, Scrape, Uploads, Upstream, Vault, metrics, privacy, process, reload_vault,
     serve as serve_connections, stack,
 };
-use tachograph_logger::{Exporter, Fleet, Gauges, Intake, LogRoutes, Retention, RouteOptions};
+use tachograph_logger::{Exporter, Fleet, Gauges, Intake, LogRoutes, Retention, RouteOptions, keep_rollups};
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
 use tachograph_telemetry::{Counted, Edited, Figure};
@@ -119,6 +119,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     background.spawn(process::reload_keys(keys, store.clone()));
     background.spawn(fleet.clone().watch(store.clone()));
     background.spawn(retention.run(store.clone()));
+    background.spawn(keep_rollups(store.clone()));
     background.spawn(watch.run());
     background.spawn(limits::tend(limits.clone(), store.clone(), endpoints.clone()));
     let apart = config.console.listen.filter(|&address| address != config.listen);

@@ -11,7 +11,7 @@ use tachograph_gateway::{
     Endpoints, Estimates, KeyRing, Priced, Scrape, metrics, privacy, process, serve as serve_connections,
 };
 use tachograph_logger::{
-    Destination, Exporter, Fleet, Gauges, Ingest, LogRoutes, Logger, Retention, RouteOptions, ToStore,
+    Destination, Exporter, Fleet, Gauges, Ingest, LogRoutes, Logger, Retention, RouteOptions, ToStore, keep_rollups,
 };
 use tachograph_pricing::PriceBook;
 use tachograph_record::{KeyId, OrgId};
@@ -92,6 +92,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), CommandError> {
     background.spawn(process::reload_keys(keys, store.clone()));
     background.spawn(fleet.watch(store.clone()));
     background.spawn(retention.run(store.clone()));
+    background.spawn(keep_rollups(store.clone()));
     let listener = process::bind(config.listen).await?;
     let address = listener.local_addr()?;
     {

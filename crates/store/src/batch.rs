@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::StoreError;
 use crate::packing::{PackedBody, pack, unpacked_bodies};
+use crate::rollup::FactBlocks;
 use crate::tables::Entry;
 
 /// Rows and their bodies.
@@ -26,6 +27,15 @@ impl Batch {
         let entries = records.iter().map(|record| Entry::new(record)).collect::<Result<_, _>>()?;
         let bodies = pack(unpacked_bodies(records.into_iter())).await?;
         Ok(Self { entries, bodies })
+    }
+
+    /// What rollups know of the rows that turned out to be new.
+    pub(crate) fn facts_of(&self, is_new: impl Fn(&(Uuid, Uuid)) -> bool) -> FactBlocks {
+        let mut facts = FactBlocks::default();
+        for entry in self.entries.iter().filter(|entry| is_new(&entry.ids())) {
+            facts.add(entry.ids().0, &entry.fact());
+        }
+        facts
     }
 
     /// The bodies of the rows that turned out to be new. A row that was there keeps the bodies it has.

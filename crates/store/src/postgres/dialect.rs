@@ -1,11 +1,12 @@
 //! Postgres' SQL, and how its answers are read.
 
 use sqlx::postgres::PgRow;
-use sqlx::{Postgres, QueryBuilder, Row as _};
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _};
 use uuid::Uuid;
 
 use super::error::sort;
 use crate::query::Pattern;
+use crate::rollup::Session;
 use crate::sql::{Dialect, like_pattern};
 use crate::tables::Source;
 use crate::{StoreError, text};
@@ -21,6 +22,10 @@ impl Dialect for Postgres {
 
     fn bind_text(sql: &mut QueryBuilder<Self>, text: &str) {
         sql.push_bind(text);
+    }
+
+    fn bind_bytes(sql: &mut QueryBuilder<Self>, bytes: Vec<u8>) {
+        sql.push_bind(bytes);
     }
 
     /// By containment, which the index on properties serves.
@@ -70,6 +75,19 @@ impl Dialect for Postgres {
     const NO_SUCH_PROPERTY: &'static str = "NOT COALESCE(jsonb_exists(r.properties, m.name), FALSE)";
     /// An array, not `IN`, for which the planner would read the whole table.
     const AT_PLACES: (&'static str, &'static str) = ("ctid = ANY(ARRAY(SELECT ctid ", "))");
+}
+
+impl Session for PgConnection {
+    type Db = Postgres;
+    type Row = PgRow;
+
+    async fn all(&mut self, mut sql: QueryBuilder<Postgres>) -> Result<Vec<PgRow>, StoreError> {
+        sql.build().fetch_all(self).await.map_err(sort)
+    }
+
+    async fn run(&mut self, mut sql: QueryBuilder<Postgres>) -> Result<u64, StoreError> {
+        Ok(sql.build().execute(self).await.map_err(sort)?.rows_affected())
+    }
 }
 
 impl Source for PgRow {

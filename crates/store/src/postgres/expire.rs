@@ -1,10 +1,8 @@
 //! Letting go of what is too old.
 
-use sqlx::Postgres;
-
 use super::error::sort;
 use super::{PostgresStore, WRITE, limited};
-use crate::{Expired, Expiry, StoreError, sql};
+use crate::{Expired, Expiry, StoreError, sql, writes};
 
 impl PostgresStore {
     /// One batch; the server's own vacuum makes its place free for new rows.
@@ -12,19 +10,11 @@ impl PostgresStore {
         let mut done = Expired::default();
         if let Some(before) = expiry.rows {
             for org in sql::read_ids(&self.read(sql::organisations()).await?)? {
-                let ids = sql::read_ids(&self.read(sql::old_rows(org, before)).await?)?;
-                if ids.is_empty() {
-                    continue;
-                }
                 done.rows += limited(WRITE, async {
-                    let (mut transaction, mut rows) = (self.writers.begin().await.map_err(sort)?, 0);
-                    for table in sql::OF_A_ROW {
-                        let gone = sql::delete::<Postgres>(table, org, &ids).build().execute(&mut *transaction).await;
-                        rows = gone.map_err(sort)?.rows_affected();
-                    }
+                    let mut transaction = self.writers.begin().await.map_err(sort)?;
+                    let gone = writes::delete_rows(&mut *transaction, org.into(), before).await?;
                     transaction.commit().await.map_err(sort)?;
-                    // The last of the tables is that of the rows themselves.
-                    Ok(rows)
+                    Ok(gone.rows)
                 })
                 .await?;
             }

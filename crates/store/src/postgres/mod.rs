@@ -18,21 +18,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use sqlx::postgres::PgRow;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres, QueryBuilder};
-use std::collections::HashMap;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres, QueryBuilder, Row as _, Transaction};
+use std::collections::{HashMap, HashSet};
 use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
 use uuid::Uuid;
 
 use self::error::{passes, sort};
 use crate::batch::Batch;
 use crate::migrate::{self, Step};
+use crate::rollup::FactBlocks;
 use crate::tables::{
     BODIES, Entry, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_progress, read_repricing,
 };
 use crate::{
     BadSql, Breakdown, Document, Expired, Expiry, Filter, FormerCost, GatewayProgress, Groups, KeyRow, Mark, MarkKind,
     Marked, Marks, NewCost, Page, Repricing, Search, SharedChange, Spending, SqlLimits, SqlTable, Store, StoreError,
-    StoreFuture, StoredRecord, UserSql, join, spending, sql,
+    StoreFuture, StoredRecord, UserSql, Verified, join, rollup, spending, sql, writes,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -46,10 +47,14 @@ pub(crate) const STEPS: &[Step] = &[
     (8, "detail", include_str!("migrations/0008_detail.sql")),
     (9, "expiry", include_str!("migrations/0009_expiry.sql")),
     (10, "former_parts", include_str!("migrations/0010_former_parts.sql")),
+    (11, "rollups", include_str!("migrations/0011_rollups.sql")),
 ];
 
 /// The lock under which the rows of traces are looked at.
 const JOINING: i64 = 0x7461_6368_6f01;
+
+/// The lock of whoever folds rollups.
+const FOLDING: i64 = 0x7461_6368_6f02;
 
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -59,6 +64,8 @@ const READ: Duration = Duration::from_secs(30);
 const WRITE: Duration = Duration::from_secs(120);
 /// How long a change of shared limits may take; those who wait for one give up much earlier.
 const SHARED: Duration = Duration::from_secs(5);
+/// How long one round of folding rollups may take.
+const FOLD: Duration = Duration::from_secs(600);
 const WRITERS: u32 = 4;
 const READERS: u32 = 8;
 /// Connections of their own for shared limits, which calls wait for.
@@ -113,13 +120,7 @@ impl PostgresStore {
 
     async fn restate(&self, audit: &Repricing, costs: &[NewCost]) -> Result<usize, StoreError> {
         let mut transaction = self.writers.begin().await.map_err(sort)?;
-        let mut changed = 0;
-        for NewCost { id, cost } in costs {
-            let mut former = sql::keep_former_cost::<Postgres>(audit.org, *id, audit.id);
-            within(WRITE, former.build().execute(&mut *transaction)).await?;
-            let mut change = sql::change_cost::<Postgres>(audit.org, *id, cost)?;
-            changed += within(WRITE, change.build().execute(&mut *transaction)).await?.rows_affected();
-        }
+        let changed = writes::change_costs(&mut *transaction, audit, costs).await?;
         insert::insert(&mut transaction, &REPRICINGS, &[RepricingEntry::new(audit)]).await?;
         transaction.commit().await.map_err(sort)?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
@@ -128,28 +129,46 @@ impl PostgresStore {
     async fn append_batch(&self, batch: Batch) -> Result<usize, StoreError> {
         let mut transaction = self.writers.begin().await.map_err(sort)?;
         let traces = join::traces(&batch.entries);
-        let new = write_new(&mut transaction, batch).await?;
+        let (new, mut facts) = write_new(&mut transaction, batch).await?;
         if !traces.is_empty() {
             // Of two batches with rows of one trace the second sees the first's.
             let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(JOINING);
             lock.execute(&mut *transaction).await.map_err(sort)?;
+            writes::join_traces(&mut *transaction, traces, &mut facts).await?;
         }
-        for (org, traces) in traces {
-            let rows =
-                join::members::<Postgres>(org, &traces).build().fetch_all(&mut *transaction).await.map_err(sort)?;
-            let members = rows.iter().map(join::Member::read).collect::<Result<Vec<_>, _>>()?;
-            for (id, control) in join::joined(&members) {
-                let mut stop = join::stop_counting::<Postgres>(org, id, &control)?;
-                stop.build().execute(&mut *transaction).await.map_err(sort)?;
-            }
-        }
+        writes::write_facts(&mut *transaction, facts).await?;
         transaction.commit().await.map_err(sort)?;
         Ok(new)
     }
+
+    /// A transaction that sees one moment throughout.
+    async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        limited(CONNECT, async { self.readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await.map_err(sort) })
+            .await
+    }
+
+    /// Each piece of work is a transaction; one process at a time does any.
+    async fn roll_up_due(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let due = rollup::due(&mut *self.snapshot().await?, now).await?;
+        let mut done = 0;
+        for work in due {
+            let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+            let mut transaction = self.writers.begin_with(begin).await.map_err(sort)?;
+            let lock = sqlx::query("SELECT pg_try_advisory_xact_lock($1)").bind(FOLDING);
+            let row = lock.fetch_one(&mut *transaction).await.map_err(sort)?;
+            if !row.try_get::<bool, _>(0).map_err(sort)? {
+                return Ok(0);
+            }
+            rollup::roll_up(&mut *transaction, work).await?;
+            transaction.commit().await.map_err(sort)?;
+            done += 1;
+        }
+        Ok(done)
+    }
 }
 
-/// Writes what is not yet there of a batch. Returns how many rows.
-async fn write_new(transaction: &mut PgConnection, mut batch: Batch) -> Result<usize, StoreError> {
+/// Writes what is not yet there of a batch. Returns how many rows, and what rollups know of them.
+async fn write_new(transaction: &mut PgConnection, mut batch: Batch) -> Result<(usize, FactBlocks), StoreError> {
     let ids: Vec<_> = batch.entries.iter().map(Entry::ids).collect();
     let known = copy::known(transaction, &ids).await?;
     if !known.is_empty() {
@@ -157,7 +176,7 @@ async fn write_new(transaction: &mut PgConnection, mut batch: Batch) -> Result<u
         batch.bodies.retain(|body| !known.contains(&(body.org.uuid(), body.id.uuid())));
     }
     if batch.entries.is_empty() {
-        return Ok(0);
+        return Ok((0, FactBlocks::default()));
     }
     let mut inner = transaction.begin().await.map_err(sort)?;
     let copied = async {
@@ -167,14 +186,16 @@ async fn write_new(transaction: &mut PgConnection, mut batch: Batch) -> Result<u
     match copied.await {
         Ok(()) => {
             inner.commit().await.map_err(sort)?;
-            Ok(batch.entries.len())
+            Ok((batch.entries.len(), batch.facts_of(|_| true)))
         }
         // Another batch wrote one of the rows in between: row by row, then.
         Err(error) if error.as_database_error().is_some_and(|said| said.is_unique_violation()) => {
             inner.rollback().await.map_err(sort)?;
             let new = insert::insert(transaction, &REQUESTS, &batch.entries).await?;
+            let set: HashSet<_> = new.iter().collect();
+            let facts = batch.facts_of(|ids| set.contains(ids));
             insert::insert(transaction, &BODIES, &batch.bodies_of(&new)).await?;
-            Ok(new.len())
+            Ok((new.len(), facts))
         }
         Err(error) => Err(sort(error)),
     }
@@ -221,6 +242,10 @@ impl Store for PostgresStore {
 
     fn groups<'a>(&'a self, asked: &'a Breakdown) -> StoreFuture<'a, Groups> {
         Box::pin(async move {
+            let told = limited(READ, async { rollup::groups(&mut *self.snapshot().await?, asked).await });
+            if let Some(groups) = told.await? {
+                return Ok(groups);
+            }
             let mut groups = sql::read_groups(asked, &self.read(sql::groups(asked)).await?)?;
             for &spread in &asked.spreads {
                 let rows = self.read(sql::buckets(asked, spread)).await?;
@@ -232,9 +257,14 @@ impl Store for PostgresStore {
 
     fn property_names<'a>(&'a self, org: OrgId, filter: &'a Filter, most: u32) -> StoreFuture<'a, Vec<(String, u64)>> {
         Box::pin(async move {
-            let sent = self.read(sql::property_names(org, filter, most)).await?;
+            let told =
+                limited(READ, async { rollup::property_names(&mut *self.snapshot().await?, org.uuid(), filter).await });
+            let sent = match told.await? {
+                Some(names) => names,
+                None => sql::read_name_counts(&self.read(sql::property_names(org, filter, most)).await?)?,
+            };
             let added = self.read(sql::added_property_names(org, filter, most)).await?;
-            sql::read_names(&sent, &added, most)
+            sql::read_names(sent, &added, most)
         })
     }
 
@@ -333,6 +363,21 @@ impl Store for PostgresStore {
 
     fn expire<'a>(&'a self, expiry: &'a Expiry) -> StoreFuture<'a, Expired> {
         Box::pin(self.expire_batch(expiry))
+    }
+
+    fn roll_up(&self, now: Timestamp) -> StoreFuture<'_, usize> {
+        Box::pin(limited(FOLD, self.roll_up_due(now)))
+    }
+
+    fn verify_rollups(&self, org: OrgId, day: Timestamp) -> StoreFuture<'_, Verified> {
+        Box::pin(async move {
+            let mut snapshot = self.snapshot().await?;
+            rollup::verify(&mut *snapshot, org.uuid(), rollup::DAY.floor(day.micros())).await
+        })
+    }
+
+    fn extent(&self) -> StoreFuture<'_, Vec<(OrgId, Timestamp, Timestamp)>> {
+        Box::pin(async move { rollup::extent(&mut *self.snapshot().await?).await })
     }
 
     fn insert_key<'a>(&'a self, key: &'a KeyRow) -> StoreFuture<'a, ()> {

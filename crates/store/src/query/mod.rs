@@ -32,5 +32,6 @@ pub use totals::{CostParts, Totals, output_rate};
 pub use value::{MICRO, read_decimal, read_moment, write_decimal};
 
 pub(crate) use pattern::Piece;
+pub(crate) use picks::{word_key, word_picks};
 pub(crate) use sketch::SKETCH_BITS;
-pub(crate) use totals::{nano_parts, retry_cost};
+pub(crate) use totals::{failed, failed_code, nano_parts, retry_cost};

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::totals::{failed, output_rate};
+use super::totals::{failed, failed_code, output_rate};
 use super::{Comparison, Condition, Fact, Field, Number, Predicate, Test};
 use crate::Row;
 use crate::marks::Marks;
@@ -162,6 +162,38 @@ pub(crate) fn key(field: &Field, seen: Seen<'_>) -> Option<String> {
         Held::Id(id) => Some(id.to_string()),
         Held::Money(_) | Held::Real(_) => None,
     }
+}
+
+/// Whether a condition holds of a field's value that rollups tell by a word, the one [`word_key`] is given.
+pub(crate) fn word_picks(condition: &Condition, word: &str) -> bool {
+    let held = match (&condition.field, condition.field.kind()) {
+        (Field::Fact(Fact::Failed), _) => Held::Flag(failed_code(word)),
+        (Field::Fact(Fact::StatusClass), _) => Held::Owned(status_class(word)),
+        (_, super::Kind::Flag) => Held::Flag(word == "true"),
+        (_, super::Kind::Int) => match word.parse() {
+            Ok(int) => Held::Int(int),
+            Err(_) => return false,
+        },
+        (_, super::Kind::Id) => match word.parse() {
+            Ok(id) => Held::Id(id),
+            Err(_) => return false,
+        },
+        _ => Held::Text(word),
+    };
+    condition.test.holds(&held)
+}
+
+/// The key of a field in a breakdown by a word that rollups tell: that of an outcome tells whether a row failed.
+pub(crate) fn word_key<'a>(field: &Field, word: &'a str) -> std::borrow::Cow<'a, str> {
+    match field {
+        Field::Fact(Fact::Failed) => failed_code(word).to_string().into(),
+        Field::Fact(Fact::StatusClass) => status_class(word).into(),
+        _ => word.into(),
+    }
+}
+
+fn status_class(status: &str) -> String {
+    format!("{}xx", status.parse::<i64>().unwrap_or(0) / 100)
 }
 
 impl Field {

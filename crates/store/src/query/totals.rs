@@ -120,6 +120,11 @@ pub(crate) fn failed(outcome: Outcome) -> bool {
     !matches!(outcome, Outcome::Complete | Outcome::ClientGone)
 }
 
+/// The same of an outcome's code.
+pub(crate) fn failed_code(outcome: &str) -> bool {
+    outcome != Outcome::Complete.code() && outcome != Outcome::ClientGone.code()
+}
+
 impl Totals {
     /// Adds a row, as the databases do. Sums of money that do not fit stay as they are.
     pub fn add_row(&mut self, row: &Row) {

@@ -1,6 +1,6 @@
 //! What stands beside rows: marks, documents, bodies by themselves, names of properties.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sqlx::QueryBuilder;
 use tachograph_record::{OrgId, RecordId, Timestamp};
@@ -173,11 +173,23 @@ pub(crate) fn added_property_names<D: Dialect>(org: OrgId, filter: &Filter, most
     sql
 }
 
-/// Names and counts, the most frequent first.
-pub(crate) fn read_names<S: Source>(sent: &[S], added: &[S], most: u32) -> Result<Vec<(String, u64)>, StoreError> {
-    let mut counts: HashMap<String, u64> = HashMap::new();
-    for source in sent.iter().chain(added) {
+/// Names and counts.
+pub(crate) fn read_name_counts<S: Source>(sources: &[S]) -> Result<BTreeMap<String, u64>, StoreError> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for source in sources {
         *counts.entry(source.some_text("name")?).or_default() += source.some_count("requests")?;
+    }
+    Ok(counts)
+}
+
+/// Names and counts with those that came later, the most frequent first.
+pub(crate) fn read_names<S: Source>(
+    mut counts: BTreeMap<String, u64>,
+    added: &[S],
+    most: u32,
+) -> Result<Vec<(String, u64)>, StoreError> {
+    for (name, count) in read_name_counts(added)? {
+        *counts.entry(name).or_default() += count;
     }
     let mut names: Vec<_> = counts.into_iter().collect();
     names.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));

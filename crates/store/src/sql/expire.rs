@@ -25,7 +25,7 @@ pub(crate) fn organisations<D: Dialect>() -> QueryBuilder<D> {
 
 /// Some rows of an organisation that were received before this, the oldest first.
 pub(crate) fn old_rows<D: Dialect>(org: Uuid, before: Timestamp) -> QueryBuilder<D> {
-    let mut sql = QueryBuilder::new("SELECT r.id FROM requests r WHERE r.org_id = ");
+    let mut sql = QueryBuilder::new("SELECT r.id, r.received_at FROM requests r WHERE r.org_id = ");
     D::bind_id(&mut sql, org);
     sql.push(" AND r.received_at < ");
     D::bind_int(&mut sql, before.micros());

@@ -7,7 +7,8 @@ use super::Dialect;
 use super::conditions::{push_conditions, push_key};
 use super::former::push_rows_as_known;
 use crate::StoreError;
-use crate::query::{Breakdown, CostParts, Every, Group, Groups, Measure, Spread, Totals};
+use crate::query::{Breakdown, Every, Group, Groups, Measure, Spread};
+use crate::rollup::{FIELDS, Sums};
 use crate::tables::Source;
 
 /// What the inner statement hands on for sums.
@@ -80,7 +81,6 @@ const SUMS: [(&str, &str); 21] = [
     ("saved_us", "g.saved_us"),
 ];
 
-const ATTO_PER_NANO: i128 = 1_000_000_000;
 /// Buckets of one answer at most.
 const MOST_BUCKETS: i64 = 2_000_000;
 
@@ -134,6 +134,17 @@ fn push_group_by<D: Dialect>(sql: &mut QueryBuilder<D>, asked: &Breakdown, more:
 /// The statement for the sums of a [`Breakdown`]: one statement, so that all figures are of the same moment. It asks for
 /// one group more than is wanted.
 pub(crate) fn groups<D: Dialect>(asked: &Breakdown) -> QueryBuilder<D> {
+    let mut sql = all_groups(asked);
+    push_order(&mut sql, asked);
+    sql.push(" LIMIT ");
+    D::bind_int(&mut sql, i64::from(asked.most()) + 1);
+    sql.push(" OFFSET ");
+    D::bind_int(&mut sql, i64::from(asked.skip));
+    sql
+}
+
+/// The same for all groups, in any order.
+pub(crate) fn all_groups<D: Dialect>(asked: &Breakdown) -> QueryBuilder<D> {
     let mut sql = QueryBuilder::new("SELECT ");
     push_keys(&mut sql, asked);
     for (name, count) in COUNTS {
@@ -155,11 +166,6 @@ pub(crate) fn groups<D: Dialect>(asked: &Breakdown) -> QueryBuilder<D> {
     });
     sql.push(") g");
     push_group_by(&mut sql, asked, None);
-    push_order(&mut sql, asked);
-    sql.push(" LIMIT ");
-    D::bind_int(&mut sql, i64::from(asked.most()) + 1);
-    sql.push(" OFFSET ");
-    D::bind_int(&mut sql, i64::from(asked.skip));
     sql
 }
 
@@ -200,12 +206,17 @@ fn push_order<D: Dialect>(sql: &mut QueryBuilder<D>, asked: &Breakdown) {
 /// The answer of [`groups`]. Without fields and spans it is one group, though nothing was picked.
 pub(crate) fn read_groups<S: Source>(asked: &Breakdown, sources: &[S]) -> Result<Groups, StoreError> {
     let most = asked.most() as usize;
+    let groups = read_all_groups(asked, &sources[..most.min(sources.len())])?;
+    Ok(Groups { more: sources.len() > most, ..groups })
+}
+
+/// The answer of [`all_groups`].
+pub(crate) fn read_all_groups<S: Source>(asked: &Breakdown, sources: &[S]) -> Result<Groups, StoreError> {
     let read = |source: &S| -> Result<Group, StoreError> {
         let (keys, at) = read_keys(asked, source)?;
-        Ok(Group { keys, at, totals: read_totals(source)?, spreads: Vec::new() })
+        Ok(Group { keys, at, totals: read_sums(source)?.totals()?, spreads: Vec::new() })
     };
-    let groups = sources.iter().take(most).map(read).collect::<Result<_, _>>()?;
-    Ok(Groups { groups, more: sources.len() > most })
+    Ok(Groups { groups: sources.iter().map(read).collect::<Result<_, _>>()?, more: false })
 }
 
 type Key = (Vec<Option<String>>, Option<Timestamp>);
@@ -224,51 +235,23 @@ fn read_keys(asked: &Breakdown, source: &impl Source) -> Result<Key, StoreError>
     Ok((keys, at))
 }
 
-pub(crate) fn read_totals(source: &impl Source) -> Result<Totals, StoreError> {
-    let sum = |name: &str| -> Result<i128, StoreError> {
-        let half = |which: &str| source.some_int(&format!("{name}_{which}")).map(i128::from);
-        Ok((half("high")? << 32) + half("low")?)
-    };
-    let count = |name: &str| sum(name).map(|sum| u64::try_from(sum.max(0)).unwrap_or(u64::MAX));
-    let beyond = || StoreError::Failed("the sum of all costs is beyond 1.7e20 USD".into());
-    let money = |nano: i128, rest: i128| Money::from_columns(nano, rest).ok_or_else(beyond);
-    let (mut nano, mut rest) = (sum("cost_nano")?, sum("cost_rest")?);
+/// The sums of one group.
+pub(crate) fn read_sums(source: &impl Source) -> Result<Sums, StoreError> {
+    let half = |name: &str, which: &str| source.some_int(&format!("{name}_{which}")).map(i128::from);
+    let mut sums = Sums::default();
+    for (name, sum) in FIELDS.into_iter().zip(&mut sums.fields) {
+        if COUNTS.iter().any(|(count, _)| *count == name) {
+            *sum = source.some_int(name)?.into();
+        } else if SUMS.iter().any(|(summed, _)| *summed == name) {
+            *sum = (half(name, "high")? << 32) + half(name, "low")?;
+        }
+    }
     for outsize in source.text("cost_outsize")?.unwrap_or_default().split_ascii_whitespace() {
         let outsize: Money = outsize.parse().map_err(|why| StoreError::unreadable("cost_outsize", why))?;
-        nano += outsize.atto().div_euclid(ATTO_PER_NANO);
-        rest += outsize.atto().rem_euclid(ATTO_PER_NANO);
+        sums.add_outsize(outsize);
     }
-    let moment = |name: &str| source.int(name).map(|micros| micros.map(Timestamp::from_micros));
-    Ok(Totals {
-        requests: source.some_count("requests")?,
-        errors: source.some_count("errors")?,
-        cost: money(nano, rest)?,
-        unpriced: source.some_count("unpriced")?,
-        retry_cost: money(sum("retry_nano")?, sum("retry_rest")?)?,
-        retries: count("retries")?,
-        parts: CostParts {
-            input: money(sum("input_nano")?, 0)?,
-            cache_read: money(sum("cache_read_nano")?, 0)?,
-            cache_write: money(sum("cache_write_nano")?, 0)?,
-            output: money(sum("output_nano")?, 0)?,
-        },
-        input_tokens: count("input_tokens")?,
-        cache_read_tokens: count("cache_read_tokens")?,
-        cache_write_tokens: count("cache_write_tokens")?,
-        output_tokens: count("output_tokens")?,
-        reasoning_tokens: count("reasoning_tokens")?,
-        latency_us: count("latency_us")?,
-        first_tokens: source.some_count("first_tokens")?,
-        first_token_us: count("first_token_us")?,
-        generated_tokens: count("generated_tokens")?,
-        generating_us: count("generating_us")?,
-        cache_asked: source.some_count("cache_asked")?,
-        cache_served: source.some_count("cache_served")?,
-        saved: money(sum("saved_nano")?, sum("saved_rest")?)?,
-        saved_us: count("saved_us")?,
-        first_at: moment("first_at")?,
-        last_at: moment("last_at")?,
-    })
+    sums.moments = source.int("first_at")?.zip(source.int("last_at")?);
+    Ok(sums)
 }
 
 /// The whole number that a sketch counts, for one row.

@@ -6,6 +6,7 @@ mod conditions;
 mod expire;
 mod former;
 mod groups;
+pub(crate) mod rollups;
 
 use sqlx::QueryBuilder;
 use tachograph_record::{KeyId, OrgId, RecordId, Timestamp};
@@ -15,7 +16,7 @@ pub(crate) use beside::*;
 use conditions::{push_conditions, push_value};
 pub(crate) use expire::{OF_A_ROW, delete, delete_old_bodies, old_rows, organisations, read_ids};
 pub(crate) use former::{change_cost, former_costs, keep_former_cost, read_former_costs};
-pub(crate) use groups::{buckets, groups, read_buckets, read_groups};
+pub(crate) use groups::{all_groups, buckets, groups, read_all_groups, read_buckets, read_groups, read_sums};
 
 use crate::query::{Field, Kind, Pattern, Piece};
 
@@ -27,6 +28,7 @@ pub(crate) trait Dialect: sqlx::Database {
     fn bind_id(sql: &mut QueryBuilder<Self>, id: Uuid);
     fn bind_int(sql: &mut QueryBuilder<Self>, int: i64);
     fn bind_text(sql: &mut QueryBuilder<Self>, text: &str);
+    fn bind_bytes(sql: &mut QueryBuilder<Self>, bytes: Vec<u8>);
     /// The condition that the property of this name has this value (both in their stored form).
     fn property_is(sql: &mut QueryBuilder<Self>, name: &str, value: &str);
     /// The condition that an indexed column, whose values may be of any length, has this value.

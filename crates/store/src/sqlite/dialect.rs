@@ -1,11 +1,12 @@
 //! SQLite's SQL, and how its answers are read.
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::error::sort;
 use crate::query::{Pattern, Piece};
+use crate::rollup::Session;
 use crate::sql::{Dialect, like_pattern};
 use crate::tables::Source;
 use crate::{StoreError, text};
@@ -21,6 +22,10 @@ impl Dialect for Sqlite {
 
     fn bind_text(sql: &mut QueryBuilder<Self>, text: &str) {
         sql.push_bind(text);
+    }
+
+    fn bind_bytes(sql: &mut QueryBuilder<Self>, bytes: Vec<u8>) {
+        sql.push_bind(bytes);
     }
 
     /// By `json_each` and not by a path: a path has its own quoting, which no name of a caller shall meet.
@@ -92,6 +97,19 @@ pub(crate) fn glob_pattern(pattern: &Pattern) -> String {
         }
     }
     glob
+}
+
+impl Session for SqliteConnection {
+    type Db = Sqlite;
+    type Row = SqliteRow;
+
+    async fn all(&mut self, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<SqliteRow>, StoreError> {
+        sql.build().fetch_all(self).await.map_err(sort)
+    }
+
+    async fn run(&mut self, mut sql: QueryBuilder<Sqlite>) -> Result<u64, StoreError> {
+        Ok(sql.build().execute(self).await.map_err(sort)?.rows_affected())
+    }
 }
 
 impl Source for SqliteRow {

@@ -1,10 +1,8 @@
 //! Letting go of what is too old.
 
-use sqlx::Sqlite;
-
 use super::SqliteStore;
 use super::error::sort;
-use crate::{Expired, Expiry, StoreError, sql};
+use crate::{Expired, Expiry, StoreError, sql, writes};
 
 impl SqliteStore {
     /// One batch, and its pages given back to the disk.
@@ -12,16 +10,8 @@ impl SqliteStore {
         let mut done = Expired::default();
         if let Some(before) = expiry.rows {
             for org in sql::read_ids(&self.read(sql::organisations()).await?)? {
-                let ids = sql::read_ids(&self.read(sql::old_rows(org, before)).await?)?;
-                if ids.is_empty() {
-                    continue;
-                }
                 let mut transaction = self.write().await?;
-                for table in sql::OF_A_ROW {
-                    let gone = sql::delete::<Sqlite>(table, org, &ids).build().execute(&mut *transaction).await;
-                    let gone = gone.map_err(sort)?.rows_affected();
-                    done.rows += if table == "requests" { gone } else { 0 };
-                }
+                done.rows += writes::delete_rows(&mut *transaction, org.into(), before).await?.rows;
                 transaction.commit().await.map_err(sort)?;
             }
         }

@@ -24,7 +24,7 @@ use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, QueryBuilder, Sqlite, Transaction};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ use crate::tables::{
 use crate::{
     BadSql, Breakdown, Document, Expired, Expiry, Filter, FormerCost, GatewayProgress, Groups, KeyRow, Mark, MarkKind,
     Marked, Marks, NewCost, Page, Repricing, Search, Spending, SqlLimits, SqlTable, Store, StoreError, StoreFuture,
-    StoredRecord, UserSql, join, spending, sql,
+    StoredRecord, UserSql, Verified, join, rollup, spending, sql, writes,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -51,6 +51,7 @@ pub(crate) const STEPS: &[Step] = &[
     (8, "detail", include_str!("migrations/0008_detail.sql")),
     (9, "expiry", include_str!("migrations/0009_expiry.sql")),
     (10, "former_parts", include_str!("migrations/0010_former_parts.sql")),
+    (11, "rollups", include_str!("migrations/0011_rollups.sql")),
 ];
 
 /// How long to wait for another process's write lock.
@@ -109,6 +110,11 @@ impl SqliteStore {
         let done = sql.build().execute(&mut *transaction).await.map_err(sort)?;
         transaction.commit().await.map_err(sort)?;
         Ok(done.rows_affected())
+    }
+
+    /// A transaction that sees one moment throughout.
+    async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.readers.begin().await.map_err(sort)
     }
 
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
@@ -174,21 +180,16 @@ impl Store for SqliteStore {
             let mut transaction = self.write().await?;
             let newest = insert::newest(&mut transaction).await?;
             let new = insert::insert(&mut transaction, &REQUESTS, &batch.entries).await?;
-            let bodies = if new == batch.entries.len() {
-                batch.bodies
+            let (mut facts, bodies) = if new == batch.entries.len() {
+                (batch.facts_of(|_| true), batch.bodies)
             } else {
-                batch.bodies_of(&insert::inserted_after(&mut transaction, newest).await?)
+                let ids = insert::inserted_after(&mut transaction, newest).await?;
+                let set: HashSet<_> = ids.iter().collect();
+                (batch.facts_of(|ids| set.contains(ids)), batch.bodies_of(&ids))
             };
             insert::insert(&mut transaction, &BODIES, &bodies).await?;
-            for (org, traces) in traces {
-                let rows =
-                    join::members::<Sqlite>(org, &traces).build().fetch_all(&mut *transaction).await.map_err(sort)?;
-                let members = rows.iter().map(join::Member::read).collect::<Result<Vec<_>, _>>()?;
-                for (id, control) in join::joined(&members) {
-                    let mut stop = join::stop_counting::<Sqlite>(org, id, &control)?;
-                    stop.build().execute(&mut *transaction).await.map_err(sort)?;
-                }
-            }
+            writes::join_traces(&mut *transaction, traces, &mut facts).await?;
+            writes::write_facts(&mut *transaction, facts).await?;
             transaction.commit().await.map_err(sort)?;
             Ok(new)
         })
@@ -210,6 +211,10 @@ impl Store for SqliteStore {
 
     fn groups<'a>(&'a self, asked: &'a Breakdown) -> StoreFuture<'a, Groups> {
         Box::pin(async move {
+            let told = rollup::groups(&mut *self.snapshot().await?, asked).await?;
+            if let Some(groups) = told {
+                return Ok(groups);
+            }
             let mut groups = sql::read_groups(asked, &self.read(sql::groups(asked)).await?)?;
             for &spread in &asked.spreads {
                 let rows = self.read(sql::buckets(asked, spread)).await?;
@@ -221,9 +226,13 @@ impl Store for SqliteStore {
 
     fn property_names<'a>(&'a self, org: OrgId, filter: &'a Filter, most: u32) -> StoreFuture<'a, Vec<(String, u64)>> {
         Box::pin(async move {
-            let sent = self.read(sql::property_names(org, filter, most)).await?;
+            let told = rollup::property_names(&mut *self.snapshot().await?, org.uuid(), filter).await?;
+            let sent = match told {
+                Some(names) => names,
+                None => sql::read_name_counts(&self.read(sql::property_names(org, filter, most)).await?)?,
+            };
             let added = self.read(sql::added_property_names(org, filter, most)).await?;
-            sql::read_names(&sent, &added, most)
+            sql::read_names(sent, &added, most)
         })
     }
 
@@ -268,13 +277,7 @@ impl Store for SqliteStore {
     fn reprice<'a>(&'a self, audit: &'a Repricing, costs: &'a [NewCost]) -> StoreFuture<'a, usize> {
         Box::pin(async move {
             let mut transaction = self.write().await?;
-            let mut changed = 0;
-            for NewCost { id, cost } in costs {
-                let mut former = sql::keep_former_cost::<Sqlite>(audit.org, *id, audit.id);
-                former.build().execute(&mut *transaction).await.map_err(sort)?;
-                let mut change = sql::change_cost::<Sqlite>(audit.org, *id, cost)?;
-                changed += change.build().execute(&mut *transaction).await.map_err(sort)?.rows_affected();
-            }
+            let changed = writes::change_costs(&mut *transaction, audit, costs).await?;
             insert::insert(&mut transaction, &REPRICINGS, &[RepricingEntry::new(audit)]).await?;
             transaction.commit().await.map_err(sort)?;
             Ok(usize::try_from(changed).unwrap_or(usize::MAX))
@@ -339,6 +342,30 @@ impl Store for SqliteStore {
 
     fn expire<'a>(&'a self, expiry: &'a Expiry) -> StoreFuture<'a, Expired> {
         Box::pin(self.expire_batch(expiry))
+    }
+
+    fn roll_up(&self, now: Timestamp) -> StoreFuture<'_, usize> {
+        Box::pin(async move {
+            let due = rollup::due(&mut *self.snapshot().await?, now).await?;
+            let done = due.len();
+            for work in due {
+                let mut transaction = self.write().await?;
+                rollup::roll_up(&mut *transaction, work).await?;
+                transaction.commit().await.map_err(sort)?;
+            }
+            Ok(done)
+        })
+    }
+
+    fn verify_rollups(&self, org: OrgId, day: Timestamp) -> StoreFuture<'_, Verified> {
+        Box::pin(async move {
+            let mut snapshot = self.snapshot().await?;
+            rollup::verify(&mut *snapshot, org.uuid(), rollup::DAY.floor(day.micros())).await
+        })
+    }
+
+    fn extent(&self) -> StoreFuture<'_, Vec<(OrgId, Timestamp, Timestamp)>> {
+        Box::pin(async move { rollup::extent(&mut *self.snapshot().await?).await })
     }
 
     fn insert_key<'a>(&'a self, key: &'a KeyRow) -> StoreFuture<'a, ()> {

@@ -7,14 +7,15 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 use tachograph_record::{
-    Attribution, BodyState, Control, CostState, LogRecord, Money, PromptRef, RecordedError, SessionRef, Timestamp,
-    Timing, Usage,
+    Attribution, BodyState, CacheStatus, Control, CostState, LogRecord, Money, PromptRef, RecordedError, SessionRef,
+    Timestamp, Timing, Usage,
 };
 use uuid::Uuid;
 
 use super::{Column, Source, Table, Value};
 use crate::detail::{self, Detail};
-use crate::query::{nano_parts, retry_cost};
+use crate::query::{failed, nano_parts, retry_cost};
+use crate::rollup::{DIMS, Dim, Fact, Measured, flag_word, is_unpriced, key_word};
 use crate::row::clamped;
 use crate::{Row, StoreError, StoredBody, text};
 
@@ -82,6 +83,62 @@ impl Entry {
     /// Organisation and id.
     pub(crate) fn ids(&self) -> (Uuid, Uuid) {
         (self.row.org.uuid(), self.row.id.uuid())
+    }
+
+    /// What rollups know of the row.
+    pub(crate) fn fact(&self) -> Fact<'_> {
+        let (row, told) = (&self.row, &self.row.attribution);
+        let word = |text: &'static str| Some(Cow::Borrowed(text));
+        let mut dims: [Option<Cow<'_, str>>; DIMS] = Default::default();
+        for (dim, value) in [
+            (Dim::Provider, row.provider.as_deref().map(Cow::Borrowed)),
+            (Dim::Model, row.model.as_deref().map(Cow::Borrowed)),
+            (Dim::RequestedModel, row.requested_model.as_deref().map(Cow::Borrowed)),
+            (Dim::Key, row.key.map(|key| key_word(key.uuid()))),
+            (Dim::Api, Some(Cow::Borrowed(row.api.as_str()))),
+            (Dim::Outcome, word(row.outcome.code())),
+            (Dim::Status, row.status.map(|status| Cow::Owned(status.to_string()))),
+            (Dim::Error, row.error.as_ref().map(|error| Cow::Borrowed(error.kind.as_str()))),
+            (Dim::ErrorCode, row.error.as_ref().and_then(|error| error.code.as_deref()).map(Cow::Borrowed)),
+            (Dim::Cache, row.control.cache.as_ref().and_then(|cache| word(cache.status.code()))),
+            (Dim::CostState, word(self.cost.state)),
+            (Dim::Stream, Some(flag_word(row.stream))),
+            (Dim::Origin, word(row.origin.code())),
+            (Dim::Step, word(row.step.code())),
+            (Dim::User, told.user.as_deref().map(Cow::Borrowed)),
+            (Dim::SessionName, self.session().and_then(|session| session.name.as_deref()).map(Cow::Borrowed)),
+            (Dim::Prompt, self.prompt().map(|prompt| Cow::Borrowed(&*prompt.id))),
+            (Dim::PromptVersion, self.prompt().and_then(|prompt| prompt.version.as_deref()).map(Cow::Borrowed)),
+        ] {
+            dims[dim as usize] = value;
+        }
+        let properties = told.properties.iter();
+        Fact {
+            dims,
+            properties: properties.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
+            measured: Measured {
+                received_at: row.timing.received_at.micros(),
+                failed: failed(row.outcome),
+                unpriced: is_unpriced(self.cost.state),
+                cost: self.cost.columns,
+                outsize: row.cost.total().filter(|_| self.cost.outsize.is_some()),
+                retry: self.retries,
+                saved: self.saved,
+                saved_us: self.saved_us(),
+                parts: self.cost.parts.map_or([None; 4], |parts| parts.map(Some)),
+                attempts: i64::try_from(row.attempts.len()).ok(),
+                cache: row.control.cache.as_ref().map(|cache| cache.status != CacheStatus::Miss),
+                tokens: [
+                    self.tokens(Usage::input_total),
+                    self.tokens(Usage::cache_read_total),
+                    self.tokens(Usage::cache_write_total),
+                    self.tokens(Usage::output_total),
+                    self.tokens(Usage::reasoning_total),
+                ],
+                first_token_us: row.timing.first_token_us.map(int),
+                end_us: int(row.timing.end_us),
+            },
+        }
     }
 
     fn tokens(&self, count: fn(&Usage) -> u64) -> Option<i64> {

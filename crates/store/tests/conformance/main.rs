@@ -16,6 +16,7 @@ mod keys;
 mod lifecycle;
 mod oracle;
 mod reprice;
+mod rollups;
 mod sample;
 mod search;
 mod totals;

@@ -15,10 +15,10 @@ use crate::sample::{Dice, ODD};
 use crate::search::filled;
 
 /// Rows with marks on some of them, and on one that is not there.
-struct Sample {
-    org: OrgId,
-    rows: Vec<Row>,
-    marks: HashMap<RecordId, Marks>,
+pub(crate) struct Sample {
+    pub(crate) org: OrgId,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) marks: HashMap<RecordId, Marks>,
 }
 
 impl Sample {
@@ -71,7 +71,7 @@ fn field(dice: &mut Dice) -> Field {
 }
 
 /// A condition near what a row has, so that it is true of some and false of others.
-fn condition(dice: &mut Dice, rows: &[Row]) -> Predicate {
+pub(crate) fn condition(dice: &mut Dice, rows: &[Row]) -> Predicate {
     let field = field(dice);
     let like = dice.pick(rows).clone();
     let value = field.key_of(Seen { row: &like, marks: &Marks::default() });
@@ -117,7 +117,7 @@ fn pattern(dice: &mut Dice, text: &str) -> Pattern {
     Pattern::glob(&glob, fold).unwrap()
 }
 
-fn tree(dice: &mut Dice, rows: &[Row], depth: u32) -> Predicate {
+pub(crate) fn tree(dice: &mut Dice, rows: &[Row], depth: u32) -> Predicate {
     let parts = |dice: &mut Dice| (0..dice.below(4)).map(|_| tree(dice, rows, depth + 1)).collect();
     match dice.below(if depth > 3 { 1 } else { 5 }) {
         1 => Predicate::And(parts(dice)),
@@ -284,7 +284,7 @@ fn measured(spread: Spread, row: &Row) -> Option<i64> {
 }
 
 /// Groups worked out over plain rows, in the order that is asked for.
-fn groups(held: &Sample, asked: &Breakdown) -> Groups {
+pub(crate) fn groups(held: &Sample, asked: &Breakdown) -> Groups {
     type Key = (Option<i64>, Vec<Option<String>>);
     let none = Marks::default();
     let mut by_key: BTreeMap<Key, Vec<&Row>> = BTreeMap::new();
