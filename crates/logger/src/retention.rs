@@ -42,6 +42,7 @@ impl Retention {
             let gone = store.expire(&expiry).await?;
             all.rows += gone.rows;
             all.bodies += gone.bodies;
+            all.chunks += gone.chunks;
             if gone.is_nothing() {
                 return Ok(all);
             }

@@ -178,7 +178,7 @@ fn call(at: usize, received_at: i64, bodies: bool) -> LogRecord {
             key: Some(KeyId::from(uuid::Uuid::from_u128(u128::from(mixed % 20)))),
             api: "openai.chat".into(),
             path: "/v1/chat/completions".into(),
-            model: Some(format!("{provider}/{asked_model}").into()),
+            model: Some(format!("{provider}/{asked_model}")),
             stream: true,
             parameters,
             attribution: Attribution {

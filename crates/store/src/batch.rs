@@ -1,12 +1,14 @@
 //! A batch made ready before any lock is taken.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use tachograph_record::LogRecord;
 use uuid::Uuid;
 
 use crate::StoreError;
-use crate::packing::{PackedBody, pack, unpacked_bodies};
+use crate::chunks::{ChunkKey, Seen};
+use crate::packing::{PackedBody, PackedChunk, pack, unpacked_bodies};
 use crate::rollup::FactBlocks;
 use crate::tables::Entry;
 
@@ -14,19 +16,26 @@ use crate::tables::Entry;
 pub(crate) struct Batch {
     pub(crate) entries: Vec<Entry>,
     pub(crate) bodies: Vec<PackedBody>,
+    /// What bodies refer to. It may be there already, and may be there without them.
+    pub(crate) chunks: Vec<PackedChunk>,
 }
 
 impl Batch {
     /// Of records with one id the first counts. Rows are in the order of their ids, so that two batches that share rows,
     /// written at the same time, wait for each other and never in a circle.
-    pub(crate) async fn prepare(records: &[LogRecord]) -> Result<Self, StoreError> {
-        let mut seen = HashSet::with_capacity(records.len());
+    pub(crate) async fn prepare(records: &[LogRecord], seen: &Arc<Seen>) -> Result<Self, StoreError> {
+        let mut ids = HashSet::with_capacity(records.len());
         let mut records: Vec<&LogRecord> =
-            records.iter().filter(|record| seen.insert((record.asked.org, record.id))).collect();
+            records.iter().filter(|record| ids.insert((record.asked.org, record.id))).collect();
         records.sort_by_key(|record| (record.asked.org, record.id));
         let entries = records.iter().map(|record| Entry::new(record)).collect::<Result<_, _>>()?;
-        let bodies = pack(unpacked_bodies(records.into_iter())).await?;
-        Ok(Self { entries, bodies })
+        let (bodies, chunks) = pack(unpacked_bodies(records.into_iter()), seen).await?;
+        Ok(Self { entries, bodies, chunks })
+    }
+
+    /// The places of the chunks, to be remembered once they are written.
+    pub(crate) fn chunk_keys(&self) -> Vec<ChunkKey> {
+        self.chunks.iter().map(|chunk| chunk.key).collect()
     }
 
     /// What rollups know of the rows that turned out to be new.

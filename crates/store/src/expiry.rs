@@ -19,6 +19,8 @@ pub struct Expired {
     pub rows: u64,
     /// Bodies by themselves; those of rows that went are not counted.
     pub bodies: u64,
+    /// Parts that bodies of conversations were made of.
+    pub chunks: u64,
 }
 
 impl Expired {

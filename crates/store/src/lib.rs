@@ -78,7 +78,8 @@
 //! | table | a row is | found by |
 //! | --- | --- | --- |
 //! | `requests` | one call, without bodies | `(org_id, id)`, `(org_id, received_at, id)`; session, user; properties (Postgres) |
-//! | `bodies` | what was kept of one side's body, `zstd` or `raw`, with its length | `(org_id, id, side)` |
+//! | `bodies` | what was kept of one side's body, `zstd`, `raw` or `chunked`, with its length | `(org_id, id, side)` |
+//! | `chunks` | a part of requests' bodies, by what is in it | `(day, org_id, hash)` |
 //! | `keys` | an API key's hash | `id`, `hash` |
 //! | `repricings` | an audit entry of costs that were restated | `(org_id, made_at, id)` |
 //! | `former_costs` | what a restated row cost before | `(org_id, id, repricing_id)` |
@@ -111,6 +112,7 @@
 //! `tests/conformance/backend.rs`: every test there asks all backends for equal answers.
 
 mod batch;
+mod chunks;
 mod detail;
 mod document;
 mod error;
@@ -124,6 +126,7 @@ mod packing;
 mod postgres;
 mod progress;
 pub mod query;
+mod reads;
 mod repricing;
 mod rollup;
 mod row;

@@ -1,10 +1,14 @@
 //! Bodies as they are stored: zstd where that is shorter, with the length of what was kept.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tachograph_record::{LogRecord, OrgId, RecordId, Timestamp};
 use zstd::bulk::Compressor;
 
 use crate::StoreError;
+use crate::chunks::{self, ChunkKey, Seen};
 
 /// zstd's level: 3 compresses chat bodies about as well as dearer ones at several hundred MB a second.
 const LEVEL: i32 = 3;
@@ -34,6 +38,8 @@ impl Side {
 pub(crate) enum Codec {
     Raw,
     Zstd,
+    /// A recipe of chunks that are kept beside: see [`chunks`](crate::chunks).
+    Chunked,
 }
 
 impl Codec {
@@ -41,11 +47,12 @@ impl Codec {
         match self {
             Self::Raw => "raw",
             Self::Zstd => "zstd",
+            Self::Chunked => "chunked",
         }
     }
 
     pub(crate) fn of_code(code: &str) -> Option<Self> {
-        [Self::Raw, Self::Zstd].into_iter().find(|codec| codec.code() == code)
+        [Self::Raw, Self::Zstd, Self::Chunked].into_iter().find(|codec| codec.code() == code)
     }
 }
 
@@ -78,18 +85,71 @@ pub(crate) fn unpacked_bodies<'a>(records: impl Iterator<Item = &'a LogRecord>) 
     bodies
 }
 
-/// Compresses bodies, off the threads that serve calls.
-pub(crate) async fn pack(bodies: Vec<PackedBody>) -> Result<Vec<PackedBody>, StoreError> {
+/// A chunk of bodies, ready to be stored.
+#[derive(Debug)]
+pub(crate) struct PackedChunk {
+    pub(crate) key: ChunkKey,
+    pub(crate) codec: Codec,
+    pub(crate) raw_len: i64,
+    pub(crate) data: Bytes,
+}
+
+/// Compresses bodies and cuts those of conversations, off the threads that serve calls.
+pub(crate) async fn pack(
+    bodies: Vec<PackedBody>,
+    seen: &Arc<Seen>,
+) -> Result<(Vec<PackedBody>, Vec<PackedChunk>), StoreError> {
     if bodies.is_empty() {
-        return Ok(bodies);
+        return Ok((bodies, Vec::new()));
     }
+    let seen = Arc::clone(seen);
     aside(move || {
         // One for the whole batch: making a compressor costs more than compressing a body of a few KiB. Without one
         // (there is no memory for it) bodies are stored as they are; nothing is lost.
         let mut compressor = Compressor::new(LEVEL).ok();
-        bodies.into_iter().map(|body| pack_one(body, compressor.as_mut())).collect()
+        let mut chunks = BTreeMap::new();
+        let pack = |body| match cut_one(body, &seen, &mut chunks) {
+            Ok(cut) => cut,
+            Err(whole) => pack_one(whole, compressor.as_mut()),
+        };
+        let bodies = bodies.into_iter().map(pack).collect();
+        // In the order of their keys, so that two batches that share some wait for each other and never in a circle.
+        let chunks = chunks.into_iter().map(|(key, chunk)| pack_chunk(key, chunk, compressor.as_mut())).collect();
+        (bodies, chunks)
     })
     .await
+}
+
+/// Cuts a body whose parts were seen before, and adds its chunks that may not be in the store yet.
+fn cut_one(
+    mut body: PackedBody,
+    seen: &Seen,
+    chunks: &mut BTreeMap<ChunkKey, Bytes>,
+) -> Result<PackedBody, PackedBody> {
+    if body.side != Side::Request {
+        return Err(body);
+    }
+    let (org, day) = (body.org.uuid(), chunks::day(body.received_at.micros()));
+    let Some(cut) = chunks::chunked(&body.data, |hash| seen.see((org, day, hash))) else { return Err(body) };
+    for (hash, chunk) in cut.chunks {
+        let key = (org, day, hash);
+        if !seen.is_stored(&key) {
+            chunks.insert(key, chunk);
+        }
+    }
+    body.codec = Codec::Chunked;
+    body.data = cut.recipe.into();
+    Ok(body)
+}
+
+fn pack_chunk(key: ChunkKey, chunk: Bytes, compressor: Option<&mut Compressor<'_>>) -> PackedChunk {
+    let raw_len = i64::try_from(chunk.len()).unwrap_or(i64::MAX);
+    match compressor.map(|compressor| compressor.compress(&chunk)) {
+        Some(Ok(packed)) if packed.len() < chunk.len() => {
+            PackedChunk { key, codec: Codec::Zstd, raw_len, data: packed.into() }
+        }
+        _ => PackedChunk { key, codec: Codec::Raw, raw_len, data: chunk },
+    }
 }
 
 fn pack_one(mut body: PackedBody, compressor: Option<&mut Compressor<'_>>) -> PackedBody {
@@ -114,6 +174,7 @@ pub(crate) async fn unpack(codec: Codec, raw_len: i64, data: Vec<u8>) -> Result<
         Codec::Zstd => aside(move || zstd::bulk::decompress(&data, raw_len))
             .await?
             .map_err(|why| StoreError::unreadable("a body", why))?,
+        Codec::Chunked => return Err(StoreError::unreadable("a body", "a recipe stands where bytes should")),
     };
     if raw.len() != raw_len {
         return Err(StoreError::unreadable("a body", format_args!("{} of {raw_len} bytes are there", raw.len())));

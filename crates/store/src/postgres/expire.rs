@@ -22,6 +22,12 @@ impl PostgresStore {
         if let Some(before) = expiry.bodies {
             done.bodies = self.change(sql::delete_old_bodies(before)).await?;
         }
+        // Chunks go when nothing is left that is made of them.
+        let oldest = expiry.rows.max(expiry.bodies);
+        if let Some(before) = oldest.filter(|_| done.is_nothing()) {
+            self.seen.forget_before(crate::chunks::day(before.micros()));
+            done.chunks = self.change(sql::delete_old_chunks(before)).await?;
+        }
         Ok(done)
     }
 }

@@ -20,20 +20,22 @@ use sqlx::postgres::PgRow;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres, QueryBuilder, Row as _, Transaction};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
 use uuid::Uuid;
 
 use self::error::{passes, sort};
 use crate::batch::Batch;
+use crate::chunks::Seen;
 use crate::migrate::{self, Step};
 use crate::rollup::FactBlocks;
 use crate::tables::{
-    BODIES, Entry, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_progress, read_repricing,
+    BODIES, CHUNKS, Entry, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_key, read_progress, read_repricing,
 };
 use crate::{
     BadSql, Breakdown, Document, Expired, Expiry, Filter, FormerCost, GatewayProgress, Groups, KeyRow, Mark, MarkKind,
     Marked, Marks, NewCost, Page, Repricing, Search, SharedChange, Spending, SqlLimits, SqlTable, Store, StoreError,
-    StoreFuture, StoredRecord, UserSql, Verified, join, rollup, spending, sql, writes,
+    StoreFuture, StoredRecord, UserSql, Verified, join, reads, rollup, spending, sql, writes,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -48,6 +50,7 @@ pub(crate) const STEPS: &[Step] = &[
     (9, "expiry", include_str!("migrations/0009_expiry.sql")),
     (10, "former_parts", include_str!("migrations/0010_former_parts.sql")),
     (11, "rollups", include_str!("migrations/0011_rollups.sql")),
+    (12, "chunks", include_str!("migrations/0012_chunks.sql")),
 ];
 
 /// The lock under which the rows of traces are looked at.
@@ -80,6 +83,7 @@ pub(crate) struct PostgresStore {
     writers: PgPool,
     readers: PgPool,
     limits: PgPool,
+    seen: Arc<Seen>,
 }
 
 impl PostgresStore {
@@ -98,7 +102,7 @@ impl PostgresStore {
             .connect_lazy_with(options.clone());
         tracing::info!("opened the Postgres store");
         let limits = pool(LIMITS).connect_lazy_with(options.clone());
-        Ok(Self { options, writers, readers, limits })
+        Ok(Self { options, writers, readers, limits, seen: Arc::default() })
     }
 
     async fn read(&self, mut sql: QueryBuilder<Postgres>) -> Result<Vec<PgRow>, StoreError> {
@@ -128,7 +132,8 @@ impl PostgresStore {
 
     async fn append_batch(&self, batch: Batch) -> Result<usize, StoreError> {
         let mut transaction = self.writers.begin().await.map_err(sort)?;
-        let traces = join::traces(&batch.entries);
+        let (traces, chunks) = (join::traces(&batch.entries), batch.chunk_keys());
+        insert::insert(&mut transaction, &CHUNKS, &batch.chunks).await?;
         let (new, mut facts) = write_new(&mut transaction, batch).await?;
         if !traces.is_empty() {
             // Of two batches with rows of one trace the second sees the first's.
@@ -138,6 +143,7 @@ impl PostgresStore {
         }
         writes::write_facts(&mut *transaction, facts).await?;
         transaction.commit().await.map_err(sort)?;
+        self.seen.stored(&chunks);
         Ok(new)
     }
 
@@ -221,7 +227,7 @@ impl Store for PostgresStore {
 
     fn append<'a>(&'a self, batch: &'a [LogRecord]) -> StoreFuture<'a, usize> {
         Box::pin(async move {
-            let batch = Batch::prepare(batch).await?;
+            let batch = Batch::prepare(batch, &self.seen).await?;
             limited(WRITE, self.append_batch(batch)).await
         })
     }
@@ -235,8 +241,11 @@ impl Store for PostgresStore {
 
     fn fetch(&self, org: OrgId, id: RecordId) -> StoreFuture<'_, Option<StoredRecord>> {
         Box::pin(async move {
-            let row = within(READ, sql::record::<Postgres>(org, id).build().fetch_optional(&self.readers)).await?;
-            sql::read_record(row).await
+            limited(READ, async {
+                let mut connection = self.readers.acquire().await.map_err(sort)?;
+                reads::fetch(&mut *connection, org, id).await
+            })
+            .await
         })
     }
 
@@ -269,7 +278,10 @@ impl Store for PostgresStore {
     }
 
     fn bodies<'a>(&'a self, org: OrgId, ids: &'a [RecordId]) -> StoreFuture<'a, Vec<(RecordId, Bytes, Bytes)>> {
-        Box::pin(async move { read_bodies(&self.read(sql::bodies(org, ids)).await?).await })
+        Box::pin(limited(READ, async move {
+            let mut connection = self.readers.acquire().await.map_err(sort)?;
+            reads::bodies(&mut *connection, org, ids).await
+        }))
     }
 
     fn put_marks<'a>(&'a self, org: OrgId, marks: &'a [Mark]) -> StoreFuture<'a, ()> {

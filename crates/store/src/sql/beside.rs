@@ -145,8 +145,22 @@ fn read_mark(source: &impl Source, on: Marked) -> Result<Mark, StoreError> {
 
 /// The bodies of some requests.
 pub(crate) fn bodies<D: Dialect>(org: OrgId, ids: &[RecordId]) -> QueryBuilder<D> {
-    let mut sql = QueryBuilder::new("SELECT b.id, b.side, b.codec, b.raw_len, b.data FROM bodies b");
+    let mut sql = QueryBuilder::new("SELECT b.id, b.side, b.received_at, b.codec, b.raw_len, b.data FROM bodies b");
     push_ids(&mut sql, "b", org, ids);
+    sql
+}
+
+/// Chunks of a day by their hashes.
+pub(crate) fn chunks<D: Dialect>(org: Uuid, day: i64, hashes: &[Uuid]) -> QueryBuilder<D> {
+    let mut sql = QueryBuilder::new("SELECT c.hash, c.codec, c.raw_len, c.data FROM chunks c WHERE c.day = ");
+    D::bind_int(&mut sql, day);
+    sql.push(" AND c.org_id = ");
+    D::bind_id(&mut sql, org);
+    for (at, hash) in hashes.iter().enumerate() {
+        sql.push(if at == 0 { " AND c.hash IN (" } else { ", " });
+        D::bind_id(&mut sql, *hash);
+    }
+    sql.push(if hashes.is_empty() { " AND 1 = 0" } else { ")" });
     sql
 }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::Dialect;
 use crate::StoreError;
+use crate::chunks;
 use crate::tables::Source;
 
 /// Rows of one batch; bodies likewise. Nobody waits long for a transaction of so many.
@@ -55,6 +56,22 @@ pub(crate) fn delete_old_bodies<D: Dialect>(before: Timestamp) -> QueryBuilder<D
     D::bind_int(&mut sql, before.micros());
     sql.push(" LIMIT ");
     D::bind_int(&mut sql, BATCH);
+    sql.push(end);
+    sql
+}
+
+/// Chunks of one batch.
+const CHUNKS: i64 = 2_000;
+
+/// Deletes some chunks of days that were over before this.
+pub(crate) fn delete_old_chunks<D: Dialect>(before: Timestamp) -> QueryBuilder<D> {
+    let (begin, end) = D::AT_PLACES;
+    let mut sql = QueryBuilder::new("DELETE FROM chunks WHERE ");
+    sql.push(begin).push("FROM chunks WHERE day < ");
+    // A day begins at most a day before what is too old, and all its bodies are.
+    D::bind_int(&mut sql, chunks::day(before.micros()));
+    sql.push(" LIMIT ");
+    D::bind_int(&mut sql, CHUNKS);
     sql.push(end);
     sql
 }

@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 pub(crate) use beside::*;
 use conditions::{push_conditions, push_value};
-pub(crate) use expire::{OF_A_ROW, delete, delete_old_bodies, old_rows, organisations, read_ids};
+pub(crate) use expire::{OF_A_ROW, delete, delete_old_bodies, delete_old_chunks, old_rows, organisations, read_ids};
 pub(crate) use former::{change_cost, former_costs, keep_former_cost, read_former_costs};
 pub(crate) use groups::{all_groups, buckets, groups, read_all_groups, read_buckets, read_groups, read_sums};
 
 use crate::query::{Field, Kind, Pattern, Piece};
 
-use crate::tables::{BodyColumns, GATEWAYS, KEYS, REPRICINGS, REQUESTS, Source, Table, Value, read_body, read_row};
-use crate::{Cursor, GatewayProgress, Page, Search, StoreError, StoredRecord};
+use crate::tables::{BodyColumns, GATEWAYS, KEYS, REPRICINGS, REQUESTS, Source, Table, Value, read_row};
+use crate::{Cursor, GatewayProgress, Page, Search, StoreError};
 
 /// Where the databases' SQL differs.
 pub(crate) trait Dialect: sqlx::Database {
@@ -192,16 +192,6 @@ pub(crate) fn record<D: Dialect>(org: OrgId, id: RecordId) -> QueryBuilder<D> {
     sql.push(" AND r.id = ");
     D::bind_id(&mut sql, id.uuid());
     sql
-}
-
-/// The answer of [`record`].
-pub(crate) async fn read_record(source: Option<impl Source>) -> Result<Option<StoredRecord>, StoreError> {
-    let Some(source) = source else { return Ok(None) };
-    Ok(Some(StoredRecord {
-        row: read_row(&source)?,
-        request: read_body(&source, &REQUEST_BODY).await?,
-        response: read_body(&source, &RESPONSE_BODY).await?,
-    }))
 }
 
 /// The statement for all keys.

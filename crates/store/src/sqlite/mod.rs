@@ -25,19 +25,21 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, QueryBuilder, Sqlite, Transaction};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use tachograph_record::{KeyId, LogRecord, OrgId, RecordId, Timestamp};
 use uuid::Uuid;
 
 use self::error::{is_busy, passes, sort};
 use crate::batch::Batch;
+use crate::chunks::Seen;
 use crate::migrate::{self, Step};
 use crate::tables::{
-    BODIES, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_bodies, read_key, read_progress, read_repricing,
+    BODIES, CHUNKS, KEYS, REPRICINGS, REQUESTS, RepricingEntry, read_key, read_progress, read_repricing,
 };
 use crate::{
     BadSql, Breakdown, Document, Expired, Expiry, Filter, FormerCost, GatewayProgress, Groups, KeyRow, Mark, MarkKind,
     Marked, Marks, NewCost, Page, Repricing, Search, Spending, SqlLimits, SqlTable, Store, StoreError, StoreFuture,
-    StoredRecord, UserSql, Verified, join, rollup, spending, sql, writes,
+    StoredRecord, UserSql, Verified, join, reads, rollup, spending, sql, writes,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -52,6 +54,7 @@ pub(crate) const STEPS: &[Step] = &[
     (9, "expiry", include_str!("migrations/0009_expiry.sql")),
     (10, "former_parts", include_str!("migrations/0010_former_parts.sql")),
     (11, "rollups", include_str!("migrations/0011_rollups.sql")),
+    (12, "chunks", include_str!("migrations/0012_chunks.sql")),
 ];
 
 /// How long to wait for another process's write lock.
@@ -66,6 +69,7 @@ pub(crate) struct SqliteStore {
     readers: SqlitePool,
     /// How to open one more connection that can only read; memory has but one.
     apart: Option<SqliteConnectOptions>,
+    seen: Arc<Seen>,
 }
 
 impl SqliteStore {
@@ -90,14 +94,14 @@ impl SqliteStore {
             .disable_statement_logging();
         let readers = pool(READERS).connect_lazy_with(reading.clone());
         tracing::info!(path = %path.display(), "opened the SQLite store");
-        Ok(Self { writer, readers, apart: Some(reading) })
+        Ok(Self { writer, readers, apart: Some(reading), seen: Arc::default() })
     }
 
     /// A store that is gone when it is closed: one connection, which holds it.
     pub(crate) async fn open_memory() -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(sort)?.disable_statement_logging();
         let only = pool(1).connect_with(options).await.map_err(sort)?;
-        Ok(Self { writer: only.clone(), readers: only, apart: None })
+        Ok(Self { writer: only.clone(), readers: only, apart: None, seen: Arc::default() })
     }
 
     async fn read(&self, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<SqliteRow>, StoreError> {
@@ -175,9 +179,10 @@ impl Store for SqliteStore {
 
     fn append<'a>(&'a self, batch: &'a [LogRecord]) -> StoreFuture<'a, usize> {
         Box::pin(async move {
-            let batch = Batch::prepare(batch).await?;
-            let traces = join::traces(&batch.entries);
+            let batch = Batch::prepare(batch, &self.seen).await?;
+            let (traces, chunks) = (join::traces(&batch.entries), batch.chunk_keys());
             let mut transaction = self.write().await?;
+            insert::insert(&mut transaction, &CHUNKS, &batch.chunks).await?;
             let newest = insert::newest(&mut transaction).await?;
             let new = insert::insert(&mut transaction, &REQUESTS, &batch.entries).await?;
             let (mut facts, bodies) = if new == batch.entries.len() {
@@ -191,6 +196,7 @@ impl Store for SqliteStore {
             writes::join_traces(&mut *transaction, traces, &mut facts).await?;
             writes::write_facts(&mut *transaction, facts).await?;
             transaction.commit().await.map_err(sort)?;
+            self.seen.stored(&chunks);
             Ok(new)
         })
     }
@@ -204,8 +210,8 @@ impl Store for SqliteStore {
 
     fn fetch(&self, org: OrgId, id: RecordId) -> StoreFuture<'_, Option<StoredRecord>> {
         Box::pin(async move {
-            let row = sql::record::<Sqlite>(org, id).build().fetch_optional(&self.readers).await.map_err(sort)?;
-            sql::read_record(row).await
+            let mut connection = self.readers.acquire().await.map_err(sort)?;
+            reads::fetch(&mut *connection, org, id).await
         })
     }
 
@@ -237,7 +243,10 @@ impl Store for SqliteStore {
     }
 
     fn bodies<'a>(&'a self, org: OrgId, ids: &'a [RecordId]) -> StoreFuture<'a, Vec<(RecordId, Bytes, Bytes)>> {
-        Box::pin(async move { read_bodies(&self.read(sql::bodies(org, ids)).await?).await })
+        Box::pin(async move {
+            let mut connection = self.readers.acquire().await.map_err(sort)?;
+            reads::bodies(&mut *connection, org, ids).await
+        })
     }
 
     fn put_marks<'a>(&'a self, org: OrgId, marks: &'a [Mark]) -> StoreFuture<'a, ()> {

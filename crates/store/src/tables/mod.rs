@@ -7,7 +7,7 @@ mod keys;
 mod repricings;
 mod requests;
 
-pub(crate) use bodies::{BODIES, BodyColumns, read_bodies, read_body};
+pub(crate) use bodies::{BODIES, BodyColumns, CHUNKS, Held, read_chunk};
 pub(crate) use documents::{DOCUMENTS, read_document};
 pub(crate) use gateways::{GATEWAYS, read_progress};
 pub(crate) use keys::{KEYS, read_key};

@@ -8,6 +8,7 @@
 
 mod append;
 mod backend;
+mod chunks;
 mod expire;
 mod fetch;
 mod gateways;
