@@ -125,7 +125,14 @@ pub(crate) fn is_unpriced(cost_state: &str) -> bool {
 impl Fact<'_> {
     /// The same row with what no longer counts left out, as `join::stop_counting` leaves it.
     pub(crate) fn not_counting(&self) -> Self {
-        let measured = Measured { cost: None, outsize: None, tokens: [None; 5], ..self.measured.clone() };
+        let measured = Measured {
+            cost: None,
+            outsize: None,
+            retry: None,
+            parts: [None; 4],
+            tokens: [None; 5],
+            ..self.measured.clone()
+        };
         Self { measured, ..self.clone() }
     }
 }

@@ -1,5 +1,6 @@
 //! Rows: one for each call.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;

@@ -1,6 +1,8 @@
 //! What two rows of a trace tell of one call is counted once, in whatever order they come.
 
-use tachograph_record::{CostLine, CostState, Leaf, LogRecord, Money, OrgId, Origin, Step, Usage, UsageReading};
+use tachograph_record::{
+    CostLine, CostState, Leaf, LogRecord, Money, OrgId, Origin, Step, Timestamp, Usage, UsageReading,
+};
 use tachograph_store::Filter;
 
 use crate::backend::with_each;
@@ -64,6 +66,8 @@ async fn a_span_whose_call_passed_the_gateway_is_counted_once_in_every_order_of_
                 assert_eq!(told, (4, "0.000255".to_owned(), 500, 300), "{} {order:?} {together}", backend.name);
                 let parts = [totals.parts.input, totals.parts.output].map(|part| part.to_string());
                 assert_eq!(parts, ["0.000075", "0.00018"], "what was paid for adds up to the cost");
+                let verified = store.verify_rollups(org, Timestamp::from_micros(1)).await.unwrap();
+                assert_eq!((verified.hours, verified.differences), (1, Vec::new()));
                 let span = store.fetch(org, records[1].id).await.unwrap().unwrap().row;
                 assert_eq!(span.control.counted_by, Some(records[3].id));
                 assert_eq!(span.usage.unwrap().input_total(), 500, "what it told is kept");
