@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tachograph_gateway::commands::CommandError;
 use tachograph_gateway::config::Config;
 use tachograph_gateway::{Endpoints, Limits, Router, model_without_provider};
+use tachograph_logger::Gauges;
 use tachograph_ratelimit::backend::{Backend, RedisBackend, RowBackend};
 use tachograph_ratelimit::{EventSink, LimitEvent, Limiter, LimiterOptions, Past, RemoteOptions, Rules, Subject, What};
 use tachograph_record::{Money, OrgId};
@@ -18,6 +19,9 @@ const LATEST: usize = 200;
 const SHOWN: usize = 1_000;
 /// How often records are compared with what is counted, for calls that a process that died had no time to count.
 const COMPARE: Duration = Duration::from_secs(30);
+
+/// The start waits at most so long for records of a former process to reach the store.
+const CATCH_UP: Duration = Duration::from_secs(10);
 
 /// The limits that a configuration describes. Nothing is connected yet.
 pub(crate) fn of(
@@ -93,6 +97,22 @@ impl EventSink for Logged {
             what => tracing::debug!(budget, scope, %spent, %amount, ?what, "a budget is used up"),
         }
         true
+    }
+}
+
+/// Waits until the store has what a former process left in the spool: what was spent by it counts too. A store that is
+/// away does not keep the gateway from its start; what it lacks then is counted when it is compared with records.
+pub(crate) async fn catch_up(limits: &Limits, gauges: &Gauges) {
+    if limits.limiter().counts_since().is_none() {
+        return;
+    }
+    let until = Instant::now() + CATCH_UP;
+    while gauges.queued() > 0 {
+        if Instant::now() > until || gauges.failures_in_a_row() > 0 {
+            tracing::warn!(records = gauges.queued(), "budgets begin without what waits in the spool");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) async fn serve(config: Config, config_file: Option<PathBuf>) -> Resul
     let router = router(&config, endpoints.clone(), prices.clone());
     let (limits, events) = limits::of(&config, &store, router.clone())?;
     limits.reload(&*store, &keys.orgs()).await?;
+    limits::catch_up(&limits, logger.intake().gauges()).await;
     if let Err(error) = limits::restore(&limits, &*store, &endpoints).await {
         tracing::warn!(%error, "budgets begin without what was spent before; it is counted as soon as it can be read");
     }

