@@ -91,7 +91,7 @@ async fn hard_case_36_fifty_bodies_of_20_mb_cost_what_is_under_way_and_no_more()
             after_ten = gateway.resident();
         }
     }
-    let rows = gateway.rows_when_there_are(51).await;
+    let rows = gateway.rows_when_there_are(50).await;
     assert!(rows.iter().filter(|row| row["api"] == "openai.chat").all(|row| row["outcome"] == "complete"));
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (peak, end) = (highest.saturating_sub(before), gateway.resident());

@@ -243,6 +243,9 @@ impl Door {
             content.model = Some(model);
             content.stream = stream.unwrap_or(content.stream);
         }
+        if content.model.is_none() {
+            content.model = route.as_ref().ok().and_then(|route| route.deployment.clone());
+        }
         if content.model.is_none() && content.is_object {
             // Where only one thing can be meant, nobody need say it.
             content.model = self.router.only_model();

@@ -26,6 +26,9 @@ pub(super) struct Route {
     pub(super) api: Option<&'static Api>,
     /// The model, and whether a stream is asked for, where the path says so and not the body.
     pub(super) in_path: Option<(String, Option<bool>)>,
+    /// What the path calls a deployment whose model the configuration does not tell. Where the body names a model, that
+    /// says more: a deployment may have any name.
+    pub(super) deployment: Option<String>,
     /// The provider, where a proxy was named.
     pub(super) endpoint: Option<Arc<Endpoint>>,
 }
@@ -81,9 +84,13 @@ pub(super) fn route(
             let message = format!("{path} takes POST requests.");
             Err(ApiError::invalid("method_not_allowed", message).with_status(http::StatusCode::METHOD_NOT_ALLOWED))
         }
-        Some((api, usual)) => {
-            Ok(Route { way: Way::Gateway(usual, None), api: Some(api), in_path: None, endpoint: None })
-        }
+        Some((api, usual)) => Ok(Route {
+            way: Way::Gateway(usual, None),
+            api: Some(api),
+            in_path: None,
+            deployment: None,
+            endpoint: None,
+        }),
         None if Api::with_model_in_path(path).is_some() => Ok(with_model_in_path(path, head.uri.query())),
         None if is_kept_at_provider(path) => kept_at_provider(path_and_query, endpoints, by_header),
         None => {
@@ -118,7 +125,8 @@ fn session(api: &'static Api, usual: &'static str, query: Option<&str>, socket: 
     // The model goes on under the name that its provider has for it.
     let rest = pairs().filter(|pair| !pair.starts_with("model=") && !pair.is_empty());
     let onward = std::iter::once(MODEL_IN_QUERY).chain(rest).collect::<Vec<_>>().join("&");
-    Ok(Route { way: Way::Gateway(usual, Some(onward)), api: Some(api), in_path: in_query(query), endpoint: None })
+    let (way, in_path) = (Way::Gateway(usual, Some(onward)), in_query(query));
+    Ok(Route { way, api: Some(api), in_path, deployment: None, endpoint: None })
 }
 
 /// What a session's query says of it.
@@ -164,6 +172,7 @@ fn with_model_in_path(path: &str, query: Option<&str>) -> Route {
         way: Way::Gateway(found.map_or("", |(_, usual, _)| usual), query),
         api: found.map(|(api, ..)| api),
         in_path: in_path(path),
+        deployment: None,
         endpoint: None,
     }
 }
@@ -196,24 +205,30 @@ fn unescaped(name: &str) -> String {
 
 fn proxy(endpoint: &Arc<Endpoint>, path_and_query: &str) -> Route {
     let path = path_and_query.split('?').next().unwrap_or_default();
+    let (named, deployment) = model_of(endpoint, path);
     Route {
         way: Way::Proxy(path_and_query.to_owned()),
         api: endpoint.provider.api_of(path),
-        in_path: in_path(path).or_else(|| model_of(endpoint, path)).or_else(|| {
+        in_path: in_path(path).or(named).or_else(|| {
             Api::of_path(path)
                 .filter(|api| api.is_session())
                 .and_then(|_| in_query(path_and_query.split_once('?').map(|(_, query)| query)))
         }),
+        deployment,
         endpoint: Some(endpoint.clone()),
     }
 }
 
-/// The model that a path of this provider's own names: a deployment by the name of the model that it is of, where the
-/// configuration says so.
-fn model_of(endpoint: &Endpoint, path: &str) -> Option<(String, Option<bool>)> {
-    let (named, stream) = endpoint.provider.model_in(path)?;
+/// What a path of this provider's own names: the model of a deployment that the configuration knows, or the deployment.
+fn model_of(endpoint: &Endpoint, path: &str) -> (Option<(String, Option<bool>)>, Option<String>) {
+    let Some((named, stream)) = endpoint.provider.model_in(path) else { return (None, None) };
     let named = unescaped(&named);
-    Some((endpoint.model_deployed_as(&named).map_or(named, str::to_owned), stream))
+    match endpoint.model_deployed_as(&named) {
+        Some(model) => (Some((model.to_owned(), stream)), None),
+        // A path that says whether to stream has a model's own name.
+        None if stream.is_some() => (Some((named, stream)), None),
+        None => (None, Some(named)),
+    }
 }
 
 #[cfg(test)]
